@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
 )
 
 // Connector speaks to one target for one application. It is safe for concurrent use; the engine
@@ -56,18 +57,42 @@ type Account struct {
 	Protected string
 }
 
-// Action is what an operation does to an account.
-type Action string
-
-// The actions, as in plans and logs.
-const (
-	Create  Action = "create"
-	Update  Action = "update"
-	Disable Action = "disable"
-	Enable  Action = "enable"
-	Delete  Action = "delete"
-	Skip    Action = "skip" // considered and needs nothing sent; never reaches a connector
+// Action, Urgency and Failure are decided about in package provision; connectors speak of them too.
+type (
+	Action  = provision.Action
+	Urgency = provision.Urgency
+	Failure = provision.Failure
 )
+
+// The actions, see package provision; Skip never reaches a connector.
+const (
+	Create  = provision.Create
+	Update  = provision.Update
+	Disable = provision.Disable
+	Enable  = provision.Enable
+	Delete  = provision.Delete
+)
+
+// The urgencies, most urgent first.
+const (
+	Removal       = provision.Removal
+	OnDemand      = provision.OnDemand
+	CreateUpdate  = provision.CreateUpdate
+	Groups        = provision.Groups
+	ReconcileRead = provision.ReconcileRead
+)
+
+// Shaper is a connector whose target has rules for values that a plan should already show (Slack's
+// 21-character userName). Shape returns want as it would go out; it is a pure function of its
+// arguments: the same object always gets the same values. Matching uses the shaped values.
+type Shaper interface {
+	Shape(kind directory.Kind, objectID string, want attr.Set) attr.Set
+}
+
+// Counter is a connector that counts its HTTP requests, reads and repeats included, since it was made.
+type Counter interface {
+	Requests() int64
+}
 
 // Change is one change to one account, with all that is needed to make it.
 type Change struct {
@@ -120,18 +145,6 @@ type Exchange struct {
 	At       time.Time         `json:"at"`
 	TookMS   int64             `json:"took_ms"`
 }
-
-// Urgency orders operations and requests; a smaller one goes first.
-type Urgency int
-
-// The urgencies, most urgent first.
-const (
-	Removal Urgency = iota
-	OnDemand
-	CreateUpdate
-	Groups
-	ReconcileRead
-)
 
 // Diagnosis is the result of Test Connection.
 type Diagnosis struct {

@@ -4,32 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/muster-id/muster/internal/provision"
 )
 
-// Failure is the kind of an error: it steers what becomes of the object and of the cycle.
-//
-//	kind          the object                                        the cycle
-//	Unavailable   escrow; looked up first when Unknown              breaker after several in a row
-//	Unauthorised  untouched                                         stops at once, quarantine
-//	Forbidden     parked, with what a person can do                 goes on
-//	NotFound      confirmed by a read; link dropped, planned again  goes on
-//	Conflict      matched again, else escrow                        goes on
-//	Rejected      escrow with the target's words                    goes on
-//	Canceled      untouched                                         is ending
-//
-// Throttling (429) is waited out inside the client and is no failure; a target that throttles past
-// every patience is Unavailable.
-type Failure string
-
-// The kinds of failure.
+// The kinds of failure; what each does to the object and to the cycle stands at provision.Failure.
 const (
-	Unavailable  Failure = "unavailable"
-	Unauthorised Failure = "unauthorised"
-	Forbidden    Failure = "forbidden"
-	NotFound     Failure = "not_found"
-	Conflict     Failure = "conflict"
-	Rejected     Failure = "rejected"
-	Canceled     Failure = "canceled"
+	Unavailable  = provision.Unavailable
+	Unauthorised = provision.Unauthorised
+	Forbidden    = provision.Forbidden
+	NotFound     = provision.NotFound
+	Conflict     = provision.Conflict
+	Rejected     = provision.Refused
+	Canceled     = provision.Canceled
 )
 
 // Error is a failure of a target, in words for a person and a kind for the engine.

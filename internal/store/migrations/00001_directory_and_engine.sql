@@ -127,6 +127,8 @@ create table link_members (
   group_id   text not null, -- directory id
   user_id    text not null, -- directory id
   account_id text not null,
+  origin     text not null,                  -- added by Muster, or found there already
+  stale      boolean not null default false, -- the account was switched off since: the target may have dropped it
   rejected   boolean not null default false, -- a person wants the member kept
   primary key (app_id, group_id, user_id)
 );

@@ -1,0 +1,291 @@
+package provision
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/directory"
+)
+
+// Link is the durable pair of a directory object and an account, as decisions need it.
+type Link struct {
+	Account  Subject
+	Origin   Origin
+	Enabled  bool      // whether the account was active when last known
+	Wanted   attr.Set  // what the mapping said when it was last carried out
+	Answered attr.Set  // what the target answered then
+	Rejected Action    // the removal that a person rejected since the object left the scope, "" for none
+	Leaving  time.Time // when the object left the scope, zero while it is in
+}
+
+// Object is everything that is known of one directory object when it is decided about.
+type Object struct {
+	Kind    directory.Kind
+	Subject Subject
+	Verdict Verdict
+	Want    attr.Set // mapped attributes, references resolved; nil when out of scope
+	Link    *Link
+	Match   Match // without a link
+	// Resumed says that an earlier create of this object ended without an answer: an account found by
+	// matching is then the one that Muster made.
+	Resumed bool
+	Members Members
+	Now     time.Time
+}
+
+// Members are the differences between the membership that a group is to have and the one that
+// Muster keeps, by directory id and userName.
+type Members struct {
+	Add, Remove []Subject
+}
+
+// Decide says what must be done for one object. It returns nil for an object that is out of scope
+// and has no link: it is none of Muster's business.
+//
+//	verdict  link      account    operation
+//	in       none      none       create
+//	in       none      active     update, or skip when nothing differs (adopted)
+//	in       none      inactive   enable with what differs (adopted)
+//	in       enabled              update, or skip
+//	in       disabled             enable with what differs
+//	out      none                 none
+//	out      enabled              disable, delete or skip, by the policy of the cause
+//	out      disabled             delete where the policy says so, else skip
+//
+// An action that the application does not list becomes a skip that says so.
+func Decide(app *Application, o Object) *Operation {
+	op := &Operation{Kind: o.Kind, Source: o.Subject, Urgency: CreateUpdate, Want: o.Want}
+	if o.Kind == directory.KindGroup {
+		op.Urgency = Groups
+	}
+	op.Steps = append(op.Steps, scopingStep(o.Verdict))
+	op.Steps = append(op.Steps, o.Match.Steps...)
+	if o.Link != nil {
+		op.Target, op.Origin = o.Link.Account, o.Link.Origin
+	}
+	switch {
+	case !o.Verdict.In && o.Link == nil:
+		return nil
+	case !o.Verdict.In:
+		decideLeaver(app, o, op)
+	case o.Link == nil && o.Match.Problem != nil:
+		op.fail(Ambiguous, o.Match.Problem)
+	case o.Link == nil:
+		decideNewcomer(o, op)
+	default:
+		decideLinked(o, op)
+	}
+	allow(app, op)
+	status := "success"
+	switch {
+	case op.Failure != nil:
+		status = "failure"
+	case op.Action == Skip:
+		status = "skipped"
+	}
+	op.Steps = append(op.Steps, Step{Name: "processing", Status: status, Description: op.Reason})
+	return op
+}
+
+func scopingStep(v Verdict) Step {
+	s := Step{Name: "scoping", Status: "success", Description: v.Why()}
+	if !v.In {
+		s.Status = "skipped"
+	}
+	return s
+}
+
+func decideNewcomer(o Object, op *Operation) {
+	op.Add = o.Members.Add
+	found := o.Match.Account
+	if found == nil {
+		op.set(Create, Joined, "in scope: "+o.Verdict.Why()+"; no account matches")
+		op.Origin = Created
+		return
+	}
+	op.Target, op.Origin = Subject{ID: found.ID, Name: found.Name}, Adopted
+	how := fmt.Sprintf("adopts account %s, which has the same %s", found.Name, o.Match.By)
+	if o.Resumed {
+		op.Origin = Created
+		how = fmt.Sprintf("finds account %s of an earlier create that ended without an answer", found.Name)
+	}
+	op.Edits = adoptionEdits(found.Values, o.Want)
+	switch {
+	case !found.Active:
+		op.set(Enable, Matched, how+" and is deactivated there: it is switched on again")
+	case len(op.Edits)+len(op.Add) > 0:
+		op.set(Update, Matched, how)
+	default:
+		op.set(Skip, Matched, how+" and needs no change")
+	}
+	if found.Protected != "" && op.Action != Skip {
+		op.fail(Matched, &Problem{Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", found.Name, found.Protected),
+			Recommendation: "Leave this account to the people who own the target, or unassign the person; it is not tried again until something changes."})
+	}
+}
+
+// adoptionEdits compares what is wanted with what an account has that Muster did not make. Names
+// and addresses which targets fold to lower case are no difference; everything else is.
+func adoptionEdits(have, want attr.Set) []attr.Edit {
+	return slices.DeleteFunc(attr.Diff(have, want), func(e attr.Edit) bool {
+		p, err := attr.ParsePath(e.Path)
+		foldable := err == nil && (p.Name == "userName" || p.Name == "emails" || p.Name == "phoneNumbers")
+		return foldable && attr.Similar(e.Old, e.New)
+	})
+}
+
+func decideLinked(o Object, op *Operation) {
+	op.Edits = attr.Diff(o.Link.Wanted, o.Want)
+	op.Add, op.Remove = o.Members.Add, o.Members.Remove
+	switch {
+	case !o.Link.Enabled:
+		op.set(Enable, Returned, "in scope again: "+o.Verdict.Why())
+	case len(op.Edits)+len(op.Add)+len(op.Remove) > 0:
+		op.set(Update, Changed, changedReason(op))
+	default:
+		op.set(Skip, Unchanged, "nothing differs from what was last sent")
+	}
+	if len(op.Remove) > 0 && len(op.Add)+len(op.Edits) == 0 {
+		op.Urgency = Removal
+	}
+}
+
+func changedReason(op *Operation) string {
+	var parts []string
+	if n := len(op.Edits); n == 1 {
+		parts = append(parts, op.Edits[0].Path+" changed")
+	} else if n > 1 {
+		parts = append(parts, fmt.Sprintf("%d attributes changed", n))
+	}
+	if n := len(op.Add); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d to join", n))
+	}
+	if n := len(op.Remove); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d to leave", n))
+	}
+	reason := parts[0]
+	for _, p := range parts[1:] {
+		reason += ", " + p
+	}
+	return reason
+}
+
+// leaverPolicy names, per cause, the configuration that decides what becomes of the account.
+func leaverPolicy(app *Application, c Cause) (key, policy string) {
+	switch c {
+	case Removed:
+		return "on_delete", app.Provisioning.OnDelete
+	case Deactivated:
+		return "on_disable", app.Provisioning.OnDisable
+	}
+	return "on_unassign", app.Provisioning.OnUnassign
+}
+
+func decideLeaver(app *Application, o Object, op *Operation) {
+	op.Want = o.Link.Wanted
+	key, policy := leaverPolicy(app, o.Verdict.Cause)
+	cause, why := o.Verdict.Cause, o.Verdict.Why()
+	if o.Kind == directory.KindGroup {
+		decideLeavingGroup(o, op, policy, key)
+		return
+	}
+	switch {
+	case policy == "keep":
+		op.set(Skip, NotAllowed, why+"; the account is kept as it is ("+key+": keep)")
+		return
+	case policy == "disable" && !o.Link.Enabled:
+		op.set(Skip, Unchanged, why+"; the account is already deactivated")
+		return
+	}
+	if o.waits(app, op, why) {
+		return
+	}
+	op.Urgency = Removal
+	if policy == "delete" {
+		op.set(Delete, cause, why+" ("+key+": delete)")
+	} else {
+		op.set(Disable, cause, why)
+	}
+	if o.Link.Rejected == op.Action {
+		op.Urgency = CreateUpdate
+		op.set(Skip, Rejected, why+"; a person rejected this removal, and it is not proposed again until the verdict changes")
+	}
+}
+
+// decideLeavingGroup: a group that Muster created goes, of an adopted one only the members that
+// Muster added. Groups cannot be deactivated, so both policies but keep mean that.
+func decideLeavingGroup(o Object, op *Operation, policy, key string) {
+	why := o.Verdict.Why()
+	switch {
+	case policy == "keep":
+		op.set(Skip, NotAllowed, why+"; the group is kept as it is ("+key+": keep)")
+	case o.Link.Rejected == Delete:
+		op.set(Skip, Rejected, why+"; a person rejected this removal, and it is not proposed again until the verdict changes")
+	case o.Link.Origin == Created:
+		op.Urgency = Removal
+		op.set(Delete, o.Verdict.Cause, why)
+	case len(o.Members.Remove) > 0:
+		op.Urgency, op.Remove = Removal, o.Members.Remove
+		op.set(Update, o.Verdict.Cause, why+"; the group was there before Muster: it stays, the members that Muster added go")
+	default:
+		op.set(Skip, NotAllowed, why+"; the group was there before Muster and stays")
+	}
+}
+
+// waits lets the grace period run before a removal.
+func (o Object) waits(app *Application, op *Operation, why string) bool {
+	grace := time.Duration(app.Provisioning.Grace)
+	if grace == 0 {
+		return false
+	}
+	start := o.Link.Leaving
+	if start.IsZero() {
+		start = o.Now
+	}
+	if end := start.Add(grace); o.Now.Before(end) {
+		op.set(Skip, Leaving, fmt.Sprintf("%s; the account is kept until %s (grace)", why, end.UTC().Format(time.RFC3339)))
+		return true
+	}
+	return false
+}
+
+// allow turns an action that the application does not list into a skip.
+func allow(app *Application, op *Operation) {
+	listed := app.Provisioning.Users.Actions
+	key := "users"
+	if op.Kind == directory.KindGroup {
+		listed, key = app.Provisioning.Groups.Actions, "groups"
+	}
+	need := op.Action
+	if need == Enable {
+		need = Disable
+	}
+	// Where the policy says delete and deletion is not listed but disabling is, the lesser removal
+	// still keeps the leaver out.
+	if op.Action == Skip || slices.Contains(listed, string(need)) {
+		return
+	}
+	if op.Failure != nil {
+		return
+	}
+	if op.Action == Delete && op.Kind == directory.KindUser && slices.Contains(listed, string(Disable)) {
+		op.Action = Disable
+		op.Reason += "; deactivated instead, because delete is not among the actions"
+		return
+	}
+	op.set(Skip, NotAllowed, fmt.Sprintf("%s is due (%s) but not among provisioning.%s.actions", op.Action, op.Reason, key))
+	op.Edits, op.Add, op.Remove = nil, nil, nil
+}
+
+func (o *Operation) set(a Action, c Cause, reason string) {
+	o.Action, o.Cause, o.Reason = a, c, reason
+}
+
+func (o *Operation) fail(c Cause, p *Problem) {
+	if o.Action == "" {
+		o.Action = Create
+	}
+	o.Cause, o.Reason, o.Failure = c, p.Reason, p
+}

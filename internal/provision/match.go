@@ -1,0 +1,84 @@
+package provision
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/muster-id/muster/internal/attr"
+)
+
+// Candidate is an account at the target that a matching attribute found.
+type Candidate struct {
+	ID, Name     string
+	Active       bool
+	Values       attr.Set
+	Protected    string
+	LinkedTo     string // name of the directory object that the account is linked to, "" for none
+	Members      []string
+	MembersKnown bool
+}
+
+// Match is what looking for an object's account came to.
+type Match struct {
+	Account *Candidate // nil: there is none
+	By      string     // the matching attribute that found it
+	Problem *Problem   // set: nothing may be written
+	Steps   []Step
+}
+
+// ChooseMatch goes through the matching attributes in order; found holds, per attribute, the
+// accounts that have the object's value. The first attribute that finds exactly one free account
+// decides. Two free accounts for one object are a problem that names both. An account that is
+// linked to another object is never matched.
+func ChooseMatch(order []string, found map[string][]Candidate) Match {
+	var m Match
+	for _, path := range order {
+		var free []Candidate
+		taken := ""
+		for _, c := range found[path] {
+			if c.LinkedTo != "" {
+				taken = fmt.Sprintf("account %s (%s) belongs to %s", c.Name, c.ID, c.LinkedTo)
+				continue
+			}
+			free = append(free, c)
+		}
+		switch len(free) {
+		case 0:
+			said := "no account has this " + path
+			if taken != "" {
+				said = taken + " and is not matched"
+			}
+			m.step("success", said)
+		case 1:
+			m.Account, m.By = &free[0], path
+			m.step("success", fmt.Sprintf("account %s (%s) has the same %s", free[0].Name, free[0].ID, path))
+			return m
+		default:
+			names := make([]string, len(free))
+			for i, c := range free {
+				names[i] = fmt.Sprintf("%s (%s)", c.Name, c.ID)
+			}
+			m.Problem = &Problem{
+				Code:           "duplicate_target_entries",
+				Reason:         fmt.Sprintf("several accounts have the same %s: %s", path, strings.Join(names, ", ")),
+				Recommendation: "Change or remove the surplus account at the target, or match by an attribute that is unique there, then provision again.",
+			}
+			m.step("failure", m.Problem.Reason)
+			return m
+		}
+	}
+	return m
+}
+
+func (m *Match) step(status, description string) {
+	m.Steps = append(m.Steps, Step{Name: "matching", Status: status, Description: description})
+}
+
+// TwoForOne is the problem of an account that two people claim.
+func TwoForOne(account string, one, other string) *Problem {
+	return &Problem{
+		Code:           "duplicate_source_entries",
+		Reason:         fmt.Sprintf("both %s and %s match account %s", one, other, account),
+		Recommendation: "Only one of the two can have this account: give the other another e-mail address or userName in the directory, then provision again.",
+	}
+}

@@ -1,0 +1,154 @@
+package provision
+
+import (
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/directory"
+)
+
+// Action is what an operation does to an account.
+type Action string
+
+// The actions, as in plans and logs.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Disable Action = "disable"
+	Enable  Action = "enable"
+	Delete  Action = "delete"
+	Skip    Action = "skip" // considered, and needs nothing sent
+)
+
+// Urgency orders operations and requests; a smaller one goes first.
+type Urgency int
+
+// The urgencies, most urgent first.
+const (
+	Removal Urgency = iota
+	OnDemand
+	CreateUpdate
+	Groups
+	ReconcileRead
+)
+
+// Cause says in one word why an operation is there; people read Operation.Reason.
+type Cause string
+
+// The causes.
+const (
+	Joined      Cause = "joined"      // entered the scope, no account yet
+	Matched     Cause = "matched"     // an account was there already and is adopted
+	Changed     Cause = "changed"     // mapped attributes or members differ from what was sent
+	Returned    Cause = "returned"    // in scope again, the account was switched off
+	Unassigned  Cause = "unassigned"  // no assignment, or a filter excludes
+	Deactivated Cause = "deactivated" // active is false in the directory
+	Removed     Cause = "removed"     // deleted from the directory
+	Unchanged   Cause = "unchanged"   // nothing differs
+	NotAllowed  Cause = "not_allowed" // the action is switched off, or the policy keeps the account
+	Leaving     Cause = "leaving"     // the grace period runs
+	Rejected    Cause = "rejected"    // a person rejected this removal
+	Drifted     Cause = "drifted"     // the target differs from its last answer
+	Ambiguous   Cause = "ambiguous"   // two accounts for one person, or two people for one account
+	Unmappable  Cause = "unmappable"  // a mapping failed for this person
+)
+
+// Subject is a directory object or an account by id and name.
+type Subject struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Change is one changed attribute of an operation as plans and logs show it. For the attribute
+// "members", Old are the members removed and New those added, as [Subject] lists.
+type Change struct {
+	Attribute string `json:"attribute"`
+	Old       any    `json:"old"`
+	New       any    `json:"new"`
+}
+
+// MembersAttribute is the attribute under which membership changes appear.
+const MembersAttribute = "members"
+
+// Step is one stage of a decision, for on-demand provisioning, explain and the log.
+type Step struct {
+	Name        string `json:"name"`   // import, scoping, matching, processing, references, export
+	Status      string `json:"status"` // success, failure, skipped, warning
+	Description string `json:"description"`
+}
+
+// Operation is one decision about one object.
+type Operation struct {
+	Kind    directory.Kind
+	Action  Action
+	Cause   Cause
+	Reason  string
+	Urgency Urgency
+	Source  Subject
+	Target  Subject  // the account; empty for a create
+	Origin  Origin   // how the link that this operation makes came about
+	Want    attr.Set // all mapped attributes as they are to be
+	Edits   []attr.Edit
+	Add     []Subject // members to add, by directory id and userName
+	Remove  []Subject // members to remove
+	Steps   []Step
+	Failure *Problem // decided already that it cannot be done: nothing is sent
+}
+
+// Problem is why an object's operation cannot be done, before or after it was tried.
+type Problem struct {
+	Code           string `json:"code"`
+	Reason         string `json:"reason"`
+	Recommendation string `json:"recommendation"`
+	HTTPStatus     int    `json:"http_status,omitempty"`
+}
+
+// Origin says how a link came about. Muster deletes only groups that it created.
+type Origin string
+
+// The origins of a link.
+const (
+	Created Origin = "created"
+	Adopted Origin = "adopted"
+)
+
+// Removals counts what the guard counts for this operation: one for taking an account or a group
+// away, and apart from that the members removed from a group.
+func (o Operation) Removals() (accounts, members int) {
+	if o.Failure != nil {
+		return 0, 0
+	}
+	if o.Action == Disable || o.Action == Delete {
+		accounts = 1
+	}
+	return accounts, len(o.Remove)
+}
+
+// Changes returns what the operation changes as plans and logs show it.
+func (o Operation) Changes() []Change {
+	changes := make([]Change, 0, len(o.Edits)+1)
+	if o.Action == Create {
+		for _, e := range attr.Diff(nil, o.Want) {
+			changes = append(changes, Change{Attribute: e.Path, New: e.New})
+		}
+	} else {
+		for _, e := range o.Edits {
+			changes = append(changes, Change{Attribute: e.Path, Old: e.Old, New: e.New})
+		}
+	}
+	if len(o.Add)+len(o.Remove) > 0 {
+		add, remove := o.Add, o.Remove
+		if add == nil {
+			add = []Subject{}
+		}
+		if remove == nil {
+			remove = []Subject{}
+		}
+		changes = append(changes, Change{Attribute: MembersAttribute, Old: remove, New: add})
+	}
+	switch o.Action {
+	case Disable:
+		changes = append(changes, Change{Attribute: "active", Old: true, New: false})
+	case Enable:
+		changes = append(changes, Change{Attribute: "active", Old: false, New: true})
+	}
+	return changes
+}
