@@ -191,31 +191,37 @@ create table cycles (
 create index cycles_app on cycles (app_id, created_at);
 
 -- The plan, the queue, the crash record and the provisioning log in one row per object and action.
+--
+--   planned -> applying -> applied | failed | skipped
+--      |          `-> unknown (the process died between sending and recording: looked up, never repeated blindly)
+--      |-> held -> approved | rejected
+--      `-> dropped (the cycle ended, or the decision was made anew)
 create table operations (
   id           text    primary key,
   app_id       text    not null,
   cycle_id     text    not null,
   type         text    not null,
   action       text    not null,
-  state        text    not null, -- planned, applying, applied, skipped, held, rejected, failed, dropped
+  state        text    not null,
   urgency      bigint  not null,
-  rank         bigint  not null,
+  rank         bigint  not null,  -- managers before their reports
   object_id    text    not null,
   object_name  text    not null,
-  account_id   text,
-  account_name text,
-  cause        text    not null, -- machine word for why: joined, changed, unassigned, disabled, deleted, …
-  reason       text    not null, -- the same for people
-  removals     bigint  not null default 0,
-  want         text    not null,
-  changes      text    not null,
+  account_id   text    not null default '',
+  account_name text    not null default '',
+  cause        text    not null,  -- machine word for why
+  reason       text    not null,  -- the same for people
+  want         text    not null,  -- mapped attributes; references by directory id
+  detail       text    not null,  -- {"edits","add","remove","references","hidden"}
   steps        text    not null,
-  origin       text    not null default '', -- for what makes a link: created, adopted
-  status       text    not null default '', -- of a finished one: success, failure, skipped, warning
+  origin       text    not null default '',
+  removals     bigint  not null default 0,     -- members that go, for the guard
+  approved     boolean not null default false, -- a person approved it: the guard does not count it
+  hold         text    not null default '',    -- why it is held
+  status       text    not null default '',    -- of a finished one: success, failure, skipped, warning
   verified     boolean not null default false,
   error        text,
   exchange     text,
-  attempts     bigint  not null default 0,
   initiated_by text    not null,
   created_at   bigint  not null,
   started_at   bigint,
@@ -223,8 +229,17 @@ create table operations (
 );
 create index operations_queue  on operations (cycle_id, state, urgency, rank, id);
 create index operations_state  on operations (app_id, state, type);
-create index operations_object on operations (object_id, app_id);
+create index operations_object on operations (object_id, app_id, state);
 create index operations_done   on operations (finished_at);
+create index operations_log    on operations (app_id, finished_at);
+
+-- Who may write to an application's target now.
+create table leases (
+  app_id     text   primary key,
+  holder     text   not null,
+  node       text   not null,
+  expires_at bigint not null
+);
 
 -- What the last walk over a target's accounts saw, and the keys to match by.
 create table accounts (
