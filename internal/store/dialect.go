@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is what differs between the databases. Everything else is written once, in the SQL that
+// both understand, with $1, $2, … as parameters.
+type dialect struct {
+	goose    goose.Dialect
+	snapshot *sql.TxOptions      // of a reading transaction
+	in       func(string) string // see [Tx.in]
+	lockRow  string              // ends a select whose rows are about to be written
+	numbered func(string) string // parameters in the database's own spelling
+	texts    sync.Map            // query → numbered(query)
+}
+
+func sqliteDialect() *dialect {
+	return &dialect{
+		goose: goose.DialectSQLite3,
+		in:    func(p string) string { return "(select value from json_each(" + p + "))" },
+		// The driver binds $1 as a name, in order of first use; ?1 is bound by its number.
+		numbered: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
+	}
+}
+
+func postgresDialect() *dialect {
+	return &dialect{
+		goose:    goose.DialectPostgres,
+		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		in:       func(p string) string { return "(select jsonb_array_elements_text(" + p + "::jsonb))" },
+		// SQLite has one writer at a time and needs no locks on rows.
+		lockRow:  " for update",
+		numbered: func(q string) string { return q },
+	}
+}
+
+// text returns the query in the database's spelling. No query of this package has a $ in a literal.
+func (d *dialect) text(query string) string {
+	if t, ok := d.texts.Load(query); ok {
+		return t.(string)
+	}
+	t := d.numbered(query)
+	d.texts.Store(strings.Clone(query), t)
+	return t
+}
+
+// list returns values as the one argument that [Tx.in] takes. Text that PostgreSQL cannot hold is
+// left out: nothing stored can be equal to it.
+func list(values []string) string {
+	kept := make([]string, 0, len(values))
+	for _, v := range values {
+		if storable(v) {
+			kept = append(kept, v)
+		}
+	}
+	b, _ := json.Marshal(kept) // strings always marshal
+	return string(b)
+}
+
+// maxParams stays under SQLite's limit of 32,766 parameters for one statement (PostgreSQL: 65,535).
+const maxParams = 20_000
+
+// insert writes rows in as few statements as the databases allow. conflict is what follows the
+// values: "" or an "on conflict …" clause.
+func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [][]any, conflict string) error {
+	for size := maxParams / len(columns); len(rows) > 0; {
+		n := min(size, len(rows))
+		args := make([]any, 0, n*len(columns))
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		query := "insert into " + table + " (" + strings.Join(columns, ", ") + ") values " + places(n, len(columns)) + " " + conflict
+		if _, err := tx.Exec(ctx, query, args...); err != nil {
+			return fmt.Errorf("writing %d rows of %s: %w", n, table, err)
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// places returns "($1, $2), ($3, $4), …" for n rows of width columns.
+func places(n, width int) string {
+	var b strings.Builder
+	b.Grow(n * width * 8)
+	for i := range n * width {
+		switch {
+		case i%width != 0:
+			b.WriteString(", ")
+		case i > 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString("(")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// replacing returns the conflict clause that overwrites all columns but the key.
+func replacing(key string, columns []string) string {
+	var sets []string
+	for _, c := range columns {
+		if c != key {
+			sets = append(sets, c+" = excluded."+c)
+		}
+	}
+	return "on conflict (" + key + ") do update set " + strings.Join(sets, ", ")
+}
