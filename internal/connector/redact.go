@@ -1,0 +1,52 @@
+package connector
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+const (
+	hidden      = "[secret]"
+	shownBytes  = 4 << 10  // of a body in an Exchange
+	searchBytes = 16 << 10 // of a body that are searched before it is cut, so that no secret straddles the cut
+)
+
+// secretMembers are the members of JSON bodies that are never shown, whoever sent them.
+var secretMembers = regexp.MustCompile(`(?i)"(password|token|access_token|refresh_token|id_token|client_secret|authorization)"\s*:\s*"(?:[^"\\]|\\.)*"?`)
+
+// redactor hides the secrets of one connection in every form in which a target may echo them.
+type redactor struct{ forms []string }
+
+func newRedactor(secrets ...string) redactor {
+	var r redactor
+	for _, s := range secrets {
+		// Hiding one or two letters would hide nothing and make every text unreadable.
+		if len(s) < 3 {
+			continue
+		}
+		inJSON, _ := json.Marshal(s) // a string always marshals
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(inJSON), `"`)} {
+			r.forms = append(r.forms, form)
+		}
+	}
+	return r
+}
+
+// text hides the secrets in a text of any kind.
+func (r redactor) text(s string) string {
+	for _, form := range r.forms {
+		s = strings.ReplaceAll(s, form, hidden)
+	}
+	return s
+}
+
+// body returns the beginning of a body as it may be shown.
+func (r redactor) body(b []byte) string {
+	s := r.text(string(b[:min(len(b), searchBytes)]))
+	if strings.Contains(s, `"`) {
+		s = secretMembers.ReplaceAllString(s, `"$1":"`+hidden+`"`)
+	}
+	return cut(strings.ToValidUTF8(s, "�"), shownBytes)
+}
