@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"internal/provision"},
 	{"internal/connector", "internal/source", "internal/gallery"},
 	{"internal/connector/...", "internal/source/..."}, // the adapters
-	{"internal/store/..."}, // what the store keeps to itself: generated queries, migrations
+	{"internal/store/..."},                            // what the store keeps to itself: generated queries, migrations
 	{"internal/store"},
 	{"internal/cycle"},
 	{"internal/config"},
@@ -25,6 +25,7 @@ var layers = [][]string{
 
 // beside lists who may import whom on one row.
 var beside = map[string][]string{
+	"internal/gallery":         {"internal/connector"},      // a template holds limits in the limiter's own terms
 	"internal/connector/slack": {"internal/connector/scim"}, // Slack's API is SCIM with a dialect
 }
 
