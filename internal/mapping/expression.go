@@ -1,0 +1,340 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/functions"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/muster-id/muster/internal/directory"
+)
+
+// expression is a checked CEL expression, safe for concurrent use.
+type expression struct {
+	text    string
+	program cel.Program
+	output  *cel.Type
+	info    *ast.SourceInfo
+	calls   map[string]bool // functions called, by name
+	reads   []string        // attributes read, as written: "user.department"; sorted by place
+}
+
+// parse checks an expression. The problems have place, message and hint; Row and Field are the caller's.
+func parse(kind directory.Kind, text string) (*expression, Problems) {
+	if strings.TrimSpace(text) == "" {
+		return nil, Problems{{Message: "the expression is empty"}}
+	}
+	if n := utf8.RuneCountInString(text); n > maxExpression {
+		return nil, Problems{{Message: fmt.Sprintf("the expression has %d characters, at most %d are allowed", n, maxExpression)}}
+	}
+	env, err := environment(kind)
+	if err != nil {
+		return nil, Problems{{Message: "internal: " + err.Error()}}
+	}
+	parsed, issues := env.Parse(text)
+	if issues.Err() != nil {
+		return nil, problemsOf(issues, nil, kind)
+	}
+	checked, issues := env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, problemsOf(issues, parsed.NativeRep(), kind)
+	}
+	tree := checked.NativeRep()
+	e := &expression{text: text, output: checked.OutputType(), info: tree.SourceInfo()}
+	aggregates := e.survey(tree)
+	if e.program, err = env.Program(checked, programOptions(aggregates)...); err != nil {
+		return nil, Problems{{Message: err.Error()}}
+	}
+	return e, nil
+}
+
+// survey notes the functions called and the attributes read, and reports whether the expression makes
+// lists or maps.
+func (e *expression) survey(tree *ast.AST) (aggregates bool) {
+	e.calls = map[string]bool{}
+	inner := map[int64]bool{} // selections that are part of a longer one
+	seen := map[string]bool{}
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		switch x.Kind() {
+		case ast.CallKind:
+			e.calls[x.AsCall().FunctionName()] = true
+			kind := tree.GetType(x.ID()).Kind()
+			aggregates = aggregates || kind == types.ListKind || kind == types.MapKind || kind == types.DynKind
+		case ast.ComprehensionKind, ast.ListKind, ast.MapKind:
+			aggregates = true
+		case ast.SelectKind:
+			inner[x.AsSelect().Operand().ID()] = true
+			if path := selection(x); path != "" && !inner[x.ID()] && !seen[path] {
+				seen[path] = true
+				e.reads = append(e.reads, path)
+			}
+		}
+	}))
+	return aggregates
+}
+
+// selection writes a chain of selections on user or group back as text, "" for any other expression.
+func selection(x ast.Expr) string {
+	switch x.Kind() {
+	case ast.IdentKind:
+		if name := x.AsIdent(); name == "user" || name == "group" {
+			return name
+		}
+	case ast.SelectKind:
+		if before := selection(x.AsSelect().Operand()); before != "" {
+			return before + "." + x.AsSelect().FieldName()
+		}
+	}
+	return ""
+}
+
+// touches reports whether the expression reads an attribute, or anything in it.
+func (e *expression) touches(path string) bool {
+	for _, r := range e.reads {
+		if r == path || strings.HasPrefix(r, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// impure returns the name of a function called that depends on time or chance, "" for none.
+func (e *expression) impure() string {
+	for _, name := range slices.Sorted(maps.Keys(impure)) {
+		if e.calls[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// eval runs the expression. Its error never holds a value of the person.
+func (e *expression) eval(s *surroundings) (ref.Val, error) {
+	v, _, err := e.program.Eval(s)
+	if err != nil {
+		return nil, e.explain(err)
+	}
+	return v, nil
+}
+
+// value runs the expression of a mapping.
+func (e *expression) value(s *surroundings) (any, error) {
+	v, err := e.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	left := maxResult
+	return native(v, &left)
+}
+
+// surroundings are what an expression sees: the activation of CEL.
+type surroundings struct {
+	facts   Facts
+	subject subject
+}
+
+func newSurroundings(f Facts) *surroundings {
+	s := &surroundings{facts: f}
+	s.subject = subject{record: rootOf(f.Kind()), facts: &s.facts}
+	return s
+}
+
+// ResolveName implements [cel.Activation].
+func (s *surroundings) ResolveName(name string) (any, bool) {
+	switch name {
+	case "user", "group":
+		return &s.subject, true
+	case "app":
+		return types.String(s.facts.App), true
+	}
+	return nil, false
+}
+
+// Parent implements [cel.Activation].
+func (s *surroundings) Parent() cel.Activation { return nil }
+
+// ResolveFunction supplies the functions that depend on time or chance, see [cel.FunctionActivation].
+func (s *surroundings) ResolveFunction(name string) (functions.LateBoundOp, bool) {
+	f, ok := impure[name]
+	if !ok {
+		return nil, false
+	}
+	return func(_ string, args ...ref.Val) ref.Val { return f(&s.facts, args) }, true
+}
+
+// fault is a failure of an expression whose words are ours and free of values.
+type fault struct{ text string }
+
+func (f *fault) Error() string { return f.text }
+
+func faultf(format string, args ...any) error { return &fault{fmt.Sprintf(format, args...)} }
+
+// errLeave is how ignoreIfEmpty says that the attribute is to be left alone.
+var errLeave = errors.New("leave the attribute as it is")
+
+// causes are the failures of CEL itself by how their text begins, in our words. CEL's own words may
+// quote the value that was at fault.
+var causes = []struct{ prefix, ours string }{
+	{"no such key", "it looks up a key that is not there"},
+	{"no such overload", "it combines values whose types do not go together"},
+	{"no such attribute", "it reads an attribute that is not there"},
+	{"index out of bounds", "it takes an element that the list does not have"},
+	{"invalid index", "it takes an element that the list does not have"},
+	{"division by zero", "it divides by zero"},
+	{"modulus by zero", "it divides by zero"},
+	{"integer overflow", "a number becomes too large"},
+	{"error parsing regexp", "its regular expression is not valid"},
+	{"regex program size", "its regular expression is too large"},
+	{"type conversion error", "a value cannot be converted to the type it asks for"},
+	{"failed to convert", "a value cannot be converted to the type it asks for"},
+}
+
+// explain turns a failure at run time into a phrase that holds no value, with its place.
+func (e *expression) explain(err error) error {
+	if errors.Is(err, errLeave) {
+		return errLeave
+	}
+	text := "the expression fails"
+	var cancelled interpreter.EvalCancelledError
+	var ours *fault
+	switch {
+	case errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded:
+		return faultf("the expression was stopped: it takes more than %d steps", maxCost)
+	case errors.As(err, &cancelled):
+		return faultf("the expression was stopped: it makes values that are too large")
+	case errors.As(err, &ours):
+		text = ours.text
+	default:
+		for _, c := range causes {
+			if strings.HasPrefix(err.Error(), c.prefix) {
+				text = c.ours
+				break
+			}
+		}
+	}
+	var at *types.Err
+	if errors.As(err, &at) && at.NodeID() != 0 {
+		if place := e.info.GetStartLocation(at.NodeID()); place.Line() > 0 {
+			return faultf("%s (line %d, column %d)", text, place.Line(), place.Column()+1)
+		}
+	}
+	return &fault{text}
+}
+
+var (
+	undefinedField  = regexp.MustCompile(`^undefined field '(.*)'$`)
+	undeclaredName  = regexp.MustCompile(`^undeclared reference to '(.*)' \(in container ''\)$`)
+	wrongCall       = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
+	maxProblemWords = 300
+)
+
+// problemsOf puts the issues of the parser and the checker into our words. Tree is nil before parsing
+// succeeded. A long list is cut: the first mistake is the one that helps.
+func problemsOf(issues *cel.Issues, tree *ast.AST, kind directory.Kind) Problems {
+	var out Problems
+	for _, issue := range issues.Errors() {
+		p := Problem{Line: issue.Location.Line(), Column: issue.Location.Column() + 1, Message: issue.Message}
+		if p.Line < 1 {
+			p.Line, p.Column = 0, 0
+		}
+		if m := undefinedField.FindStringSubmatch(issue.Message); m != nil {
+			p.Message = fmt.Sprintf("there is no attribute %q", m[1])
+			p.Hint = meant(m[1], fieldsAt(tree, issue.ExprID))
+		} else if m := undeclaredName.FindStringSubmatch(issue.Message); m != nil {
+			p.Message = fmt.Sprintf("the name %q is not known", m[1])
+			p.Hint = nameHint(m[1], kind)
+		} else if m := wrongCall.FindStringSubmatch(issue.Message); m != nil {
+			p.Message = wrongCallMessage(m[1], m[2])
+			p.Hint = signatureHint(m[1])
+		}
+		if len(p.Message) > maxProblemWords {
+			p.Message = strings.ToValidUTF8(p.Message[:maxProblemWords], "") + " …"
+		}
+		if out = append(out, p); len(out) == 5 {
+			break
+		}
+	}
+	return out
+}
+
+func meant(name string, candidates []string) string {
+	if near := directory.Nearest(name, candidates, 1); len(near) > 0 {
+		return "did you mean " + near[0] + "?"
+	}
+	return ""
+}
+
+// fieldsAt returns the names that could have stood where an unknown field stands.
+func fieldsAt(tree *ast.AST, id int64) []string {
+	if tree == nil {
+		return nil
+	}
+	var names []string
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.ID() == id && x.Kind() == ast.SelectKind {
+			names = namesOn(x.AsSelect().Operand())
+		}
+	}))
+	return names
+}
+
+// namesOn returns the fields of what a chain of selections leads to; where that is not known, as for
+// the variable of a macro, those of all complex attributes.
+func namesOn(x ast.Expr) []string {
+	path := strings.Split(selection(x), ".")
+	r := map[string]*record{"user": userRecord, "group": groupRecord}[path[0]]
+	for _, name := range path[1:] {
+		if r == nil || r.fields[name] == nil {
+			r = nil
+			break
+		}
+		r = records[r.fields[name].Type.TypeName()]
+	}
+	if r != nil {
+		return r.names
+	}
+	var names []string
+	for _, r := range records {
+		if r != userRecord && r != groupRecord {
+			names = append(names, r.names...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// nameHint helps with an unknown variable or function: an attribute without "user." before it, a
+// function of Entra ID, or a mistyped name.
+func nameHint(name string, kind directory.Kind) string {
+	r := rootOf(kind)
+	if r.fields[name] != nil {
+		return fmt.Sprintf("write %s.%s", kind, name)
+	}
+	if here := fromEntra[strings.ToLower(name)]; here != "" {
+		return "Entra ID's " + name + " is " + here + " here"
+	}
+	if near := directory.Nearest(name, append(libraryNames(), string(kind), "app", "size", "matches", "has"), 1); len(near) > 0 {
+		return "did you mean " + near[0] + "?"
+	}
+	if near := directory.Nearest(name, r.names, 1); len(near) > 0 {
+		return fmt.Sprintf("did you mean %s.%s?", kind, near[0])
+	}
+	return ""
+}
+
+func rootOf(kind directory.Kind) *record {
+	if kind == directory.KindGroup {
+		return groupRecord
+	}
+	return userRecord
+}
