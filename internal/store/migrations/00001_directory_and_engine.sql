@@ -30,7 +30,9 @@ create table users (
   manager_id    text,
   manager_key   text,    -- a manager who is not in the directory yet, by folded userName
   attributes    text    not null,
-  seq           bigint  not null,
+  search        text    not null, -- folded names and e-mail addresses, for finding people
+  absent        boolean not null default false, -- deactivated only because a full import lacked the person
+  seq           bigint  not null, -- place in the feed of the last change of the row itself
   created_at    bigint  not null,
   modified_at   bigint  not null,
   deleted_at    bigint
@@ -41,6 +43,7 @@ create index users_email   on users (email_key);
 create index users_manager on users (manager_id);
 create index users_waiting on users (manager_key) where manager_key is not null;
 create index users_source  on users (source, active);
+create index users_deleted on users (user_name_key) where deleted_at is not null;
 
 create table groups (
   id           text   primary key,
@@ -52,11 +55,13 @@ create table groups (
   seq          bigint not null,
   created_at   bigint not null,
   modified_at  bigint not null,
-  deleted_at   bigint
+  deleted_at   bigint,
+  parted       text             -- of a deleted group: the rows of members that it took along, for restoring
 );
 create index groups_name on groups (display_key);
 create unique index groups_external on groups (source, external_id) where external_id is not null and deleted_at is null;
 
+-- Only groups that are there stand here, as either end; people who are deleted keep their rows.
 create table members (
   group_id    text   not null,
   member_id   text   not null,
@@ -75,6 +80,7 @@ create table applications (
   watermark    bigint not null default 0,
   completed_at bigint,           -- end of the first complete cycle since the watermark was last at 0
   reconciled_at bigint,
+  restored     boolean not null default false, -- from a backup: the next cycle is a reconcile whose enables and removals are held
   pause_until  bigint,           -- Retry-After that outlives the process
   quarantine   text,             -- {"since","reason","code","attempts","next_probe","exchange"}
   created_at   bigint not null,
@@ -114,6 +120,7 @@ create table links (
   answered     text    not null,
   rejected     text,             -- the removal that a person rejected, until the verdict changes
   leaving_at   bigint,           -- when the object left the scope, for grace
+  rematch      boolean not null default false, -- to be matched again
   created_at   bigint  not null,
   modified_at  bigint  not null,
   primary key (app_id, type, object_id)

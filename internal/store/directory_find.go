@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/muster-id/muster/internal/directory"
+)
+
+// UserByName returns the person that somebody means by a userName, an e-mail address or an id. The
+// error says when there is none, with near names, or when the name fits two. A deleted person is
+// found by id alone.
+func (s *Store) UserByName(ctx context.Context, name string) (directory.User, error) {
+	return read(ctx, s, func(tx *Tx) (directory.User, error) {
+		u, err := tx.find(ctx, name)
+		if err != nil {
+			return directory.User{}, err
+		}
+		return u.User, nil
+	})
+}
+
+func (tx *Tx) find(ctx context.Context, name string) (*userRow, error) {
+	if !storable(name) {
+		return nil, refuse(ErrNotFound, "", "there is no user so called")
+	}
+	found, err := tx.users(ctx, `where id = $1 or (user_name_key = $2 and deleted_at is null) or (email_key = $2 and deleted_at is null)`, strings.TrimSpace(name), directory.Key(name))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("looking for a user: %w", err)
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, refuse(ErrAmbiguous, "use the id", "%s is the userName of one user and the e-mail address of another: %s", name, described(found))
+	}
+	near, err := tx.near(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return nil, refuse(ErrNotFound, didYouMean(near), "there is no user %s", strings.TrimSpace(name))
+}
+
+func described(users []*userRow) string {
+	var parts []string
+	for _, u := range users {
+		parts = append(parts, fmt.Sprintf("%s (%s)", u.UserName, u.ID))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func didYouMean(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(names, " or ") + "?"
+}
+
+// near returns names that resemble one. Only those that begin alike, or have its beginning in them,
+// are looked at: enough for a slip, and cheap.
+func (tx *Tx) near(ctx context.Context, name string) ([]string, error) {
+	local, _, _ := strings.Cut(directory.Key(name), "@")
+	if len([]rune(local)) < 2 {
+		return nil, nil
+	}
+	start := string([]rune(local)[:2])
+	names, err := collect(one[string])(tx.Query(ctx, `select user_name from users where deleted_at is null and search like $1 escape '\' limit 5000`, "%"+escapeLike(start)+"%"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for similar names: %w", err)
+	}
+	return directory.Nearest(name, names, 3), nil
+}
+
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+// UserQuery picks users of a list.
+type UserQuery struct {
+	Search   string // in names and e-mail addresses, case-blind; "" for all
+	Inactive *bool  // only those that are inactive, or only those that are not
+	Deleted  bool   // those who are deleted, instead of those who are there
+	After    string // where the page before ended, "" for the first
+	Limit    int    // at most so many; 0 is 100
+}
+
+// Users returns a page of users in the order of their userNames, and where the next one begins, ""
+// after the last.
+func (s *Store) Users(ctx context.Context, q UserQuery) (page []directory.User, next string, err error) {
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	key, id, err := cursor(q.After)
+	if err != nil {
+		return nil, "", err
+	}
+	where := "where deleted_at is null"
+	if q.Deleted {
+		where = "where deleted_at is not null"
+	}
+	args := []any{key, id, q.Limit + 1}
+	if q.Search != "" && storable(q.Search) {
+		args = append(args, "%"+escapeLike(directory.Key(q.Search))+"%")
+		where += fmt.Sprintf(` and search like $%d escape '\'`, len(args))
+	}
+	if q.Inactive != nil {
+		args = append(args, !*q.Inactive)
+		where += fmt.Sprintf(" and active = $%d", len(args))
+	}
+	rows, err := read(ctx, s, func(tx *Tx) ([]*userRow, error) {
+		return tx.users(ctx, where+" and (user_name_key, id) > ($1, $2) order by user_name_key, id limit $3", args...)
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("listing users: %w", err)
+	}
+	if len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+		last := rows[q.Limit-1]
+		next = place(directory.Key(last.UserName), last.ID)
+	}
+	page = make([]directory.User, len(rows))
+	for i, u := range rows {
+		page[i] = u.User
+	}
+	return page, next, nil
+}
+
+// place and cursor carry the place in a list out to the caller and back.
+func place(key, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(key + "\x00" + id))
+}
+
+func cursor(after string) (key, id string, err error) {
+	if after == "" {
+		return "", "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(after)
+	key, id, ok := strings.Cut(string(b), "\x00")
+	if err != nil || !ok || !storable(key) || !storable(id) {
+		return "", "", refuse(ErrInvalid, "", "the place in the list is not one that was given out")
+	}
+	return key, id, nil
+}
