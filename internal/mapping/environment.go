@@ -18,7 +18,7 @@ import (
 // looked at; an ordinary mapping takes 5 to 50, a filter over a hundred groups a few hundred.
 const (
 	maxExpression = 10_000  // characters
-	maxDepth      = 100     // nesting of an expression
+	maxDepth      = 250     // nesting of an expression
 	maxNodes      = 5_000   // parts of an expression, macros expanded
 	maxCost       = 100_000 // steps of one evaluation
 	maxMemory     = 100_000 // values, or tens of bytes, in any one value on the way
@@ -83,17 +83,22 @@ func withoutTimeZones() *env.LibrarySubset {
 	return subset
 }
 
-// pricing prices the calls of the library by the text and the values that they look at; CEL prices
-// its own.
+// pricing prices the calls of the library by the text and the values that they look at. CEL prices its
+// own, but not where the types are known only at run time and so no overload is named: those are priced
+// here too, or a search in a custom list would count as one step, however long the list.
 type pricing struct{}
 
-func (pricing) CallCost(_, overload string, args []ref.Val, result ref.Val) *uint64 {
-	if !strings.HasPrefix(overload, ownOverload) {
+func (pricing) CallCost(name, overload string, args []ref.Val, result ref.Val) *uint64 {
+	pattern := takesPattern[name]
+	if overload != "" && !pattern && !strings.HasPrefix(overload, ownOverload) {
 		return nil
 	}
 	price := 1 + weight(result)
 	for _, a := range args {
 		price += weight(a)
+	}
+	if pattern && len(args) > 1 {
+		price += weight(args[0]) * uint64(len(str(args[1]))) / 4
 	}
 	return &price
 }
@@ -121,7 +126,7 @@ func programOptions(aggregates bool) []cel.ProgramOption {
 		cel.OptimizeRegex(compiledOnce...),
 	}
 	if aggregates {
-		options = append(options, cel.MemoryLimit(maxMemory), cel.MemoryTracking(types.MemoryTrackerSizeCalculator(
+		options = append(options, cel.MemoryLimit(maxMemory), cel.MemoryTracking(types.MemoryTrackerSampleInterval(8), types.MemoryTrackerSizeCalculator(
 			types.NewSizeCalculator(types.SizeCalculatorMaxDepth(32), types.SizeCalculatorMaxTraversal(maxMemory)))))
 	}
 	return options

@@ -51,6 +51,9 @@ func parse(kind directory.Kind, text string) (*expression, Problems) {
 	}
 	tree := checked.NativeRep()
 	e := &expression{text: text, output: checked.OutputType(), info: tree.SourceInfo()}
+	if problems := wrongPatterns(tree); len(problems) > 0 {
+		return nil, problems
+	}
 	aggregates := e.survey(tree)
 	if e.program, err = env.Program(checked, programOptions(aggregates)...); err != nil {
 		return nil, Problems{{Message: err.Error()}}
@@ -81,6 +84,36 @@ func (e *expression) survey(tree *ast.AST) (aggregates bool) {
 		}
 	}))
 	return aggregates
+}
+
+// wrongPatterns finds regular expressions that are not valid, too large, or not constant: one made at
+// run time would be compiled for each person, and would let a person's attribute decide what matches.
+func wrongPatterns(tree *ast.AST) Problems {
+	var problems Problems
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.Kind() != ast.CallKind {
+			return
+		}
+		call := x.AsCall()
+		args := call.Args()
+		if call.IsMemberFunction() {
+			args = append([]ast.Expr{call.Target()}, args...)
+		}
+		if !takesPattern[call.FunctionName()] || len(args) < 2 {
+			return
+		}
+		at := tree.SourceInfo().GetStartLocation(args[1].ID())
+		p := Problem{Line: at.Line(), Column: at.Column() + 1}
+		if args[1].Kind() != ast.LiteralKind {
+			p.Message, p.Hint = "a regular expression must be a text in quotes", "to compare with an attribute there are ==, contains and startsWith"
+		} else if _, err := regex(str(args[1].AsLiteral())); err != nil {
+			p.Message, p.Hint = err.Error(), "the syntax is that of RE2"
+		}
+		if p.Message != "" {
+			problems = append(problems, p)
+		}
+	}))
+	return problems
 }
 
 // selection writes a chain of selections on user or group back as text, "" for any other expression.
@@ -193,8 +226,8 @@ var causes = []struct{ prefix, ours string }{
 	{"division by zero", "it divides by zero"},
 	{"modulus by zero", "it divides by zero"},
 	{"integer overflow", "a number becomes too large"},
-	{"error parsing regexp", "its regular expression is not valid"},
-	{"regex program size", "its regular expression is too large"},
+	{"error parsing regexp", "a regular expression is not valid"},
+	{"regex program size", "a regular expression is too large"},
 	{"type conversion error", "a value cannot be converted to the type it asks for"},
 	{"failed to convert", "a value cannot be converted to the type it asks for"},
 }
@@ -231,31 +264,60 @@ func (e *expression) explain(err error) error {
 	return &fault{text}
 }
 
-var (
-	undefinedField  = regexp.MustCompile(`^undefined field '(.*)'$`)
-	undeclaredName  = regexp.MustCompile(`^undeclared reference to '(.*)' \(in container ''\)$`)
-	wrongCall       = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
-	maxProblemWords = 300
-)
+// wordings are the messages of CEL's parser and checker, in our words; $1 is what they quote.
+var wordings = []struct {
+	pattern *regexp.Regexp
+	ours    string
+}{
+	{regexp.MustCompile(`^undefined field '(.*)'$`), "there is no attribute $1"},
+	{regexp.MustCompile(`^undeclared reference to '([^']*)'.*$`), "the name $1 is not known"},
+	{regexp.MustCompile(`^Syntax error: .* input '<EOF>'.*$`), "the expression ends too early"},
+	{regexp.MustCompile(`(?s)^Syntax error: .* input '(.{1,40}?)' expecting.*$`), "$1 is not expected here"},
+	{regexp.MustCompile(`(?s)^Syntax error: .* at: '(.{1,40}).*$`), "something is not closed, or not part of an expression: $1"},
+	{regexp.MustCompile(`^(?:expression recursion limit exceeded|max recursion depth exceeded).*$`), "the expression is nested too deeply"},
+	{regexp.MustCompile(`^expression node count exceeds limit.*$`), "the expression has too many parts"},
+}
+
+// wrongCall is CEL's message about a function or operator that does not take what it is given.
+var wrongCall = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
+
+const maxProblemWords = 300
 
 // problemsOf puts the issues of the parser and the checker into our words. Tree is nil before parsing
-// succeeded. A long list is cut: the first mistake is the one that helps.
+// succeeded. A long list is cut: the first mistakes are the ones that help.
 func problemsOf(issues *cel.Issues, tree *ast.AST, kind directory.Kind) Problems {
 	var out Problems
 	for _, issue := range issues.Errors() {
-		p := Problem{Line: issue.Location.Line(), Column: issue.Location.Column() + 1, Message: issue.Message}
-		if p.Line < 1 {
-			p.Line, p.Column = 0, 0
+		p := Problem{Message: issue.Message}
+		if issue.Location.Line() > 0 {
+			p.Line, p.Column = issue.Location.Line(), issue.Location.Column()+1
 		}
-		if m := undefinedField.FindStringSubmatch(issue.Message); m != nil {
-			p.Message = fmt.Sprintf("there is no attribute %q", m[1])
-			p.Hint = meant(m[1], fieldsAt(tree, issue.ExprID))
-		} else if m := undeclaredName.FindStringSubmatch(issue.Message); m != nil {
-			p.Message = fmt.Sprintf("the name %q is not known", m[1])
-			p.Hint = nameHint(m[1], kind)
-		} else if m := wrongCall.FindStringSubmatch(issue.Message); m != nil {
-			p.Message = wrongCallMessage(m[1], m[2])
-			p.Hint = signatureHint(m[1])
+		var name string
+		for _, w := range wordings {
+			if m := w.pattern.FindStringSubmatchIndex(issue.Message); m != nil {
+				p.Message = string(w.pattern.ExpandString(nil, w.ours, issue.Message, m))
+				if len(m) > 2 {
+					name = issue.Message[m[2]:m[3]]
+				}
+				break
+			}
+		}
+		at := find(tree, issue.ExprID)
+		switch m := wrongCall.FindStringSubmatch(issue.Message); {
+		case m != nil:
+			p.Message, p.Hint = wrongCallMessage(m[1], m[2]), signatureHint(m[1])
+			if _, operator := operatorOf(m[1]); !operator {
+				p.Column -= len(m[1]) // CEL points at the parenthesis
+			}
+		case at == nil:
+		case at.Kind() == ast.SelectKind:
+			p.Column++ // CEL points at the dot
+			p.Hint = meant(name, namesOn(at.AsSelect().Operand()))
+		case name != "":
+			if at.Kind() == ast.CallKind {
+				p.Column -= len(name)
+			}
+			p.Hint = nameHint(name, kind)
 		}
 		if len(p.Message) > maxProblemWords {
 			p.Message = strings.ToValidUTF8(p.Message[:maxProblemWords], "") + " …"
@@ -267,25 +329,23 @@ func problemsOf(issues *cel.Issues, tree *ast.AST, kind directory.Kind) Problems
 	return out
 }
 
+// find returns the part of an expression with an id, nil when there is none.
+func find(tree *ast.AST, id int64) (found ast.Expr) {
+	if tree != nil {
+		ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+			if x.ID() == id {
+				found = x
+			}
+		}))
+	}
+	return found
+}
+
 func meant(name string, candidates []string) string {
 	if near := directory.Nearest(name, candidates, 1); len(near) > 0 {
 		return "did you mean " + near[0] + "?"
 	}
 	return ""
-}
-
-// fieldsAt returns the names that could have stood where an unknown field stands.
-func fieldsAt(tree *ast.AST, id int64) []string {
-	if tree == nil {
-		return nil
-	}
-	var names []string
-	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
-		if x.ID() == id && x.Kind() == ast.SelectKind {
-			names = namesOn(x.AsSelect().Operand())
-		}
-	}))
-	return names
 }
 
 // namesOn returns the fields of what a chain of selections leads to; where that is not known, as for

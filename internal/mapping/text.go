@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -220,18 +221,22 @@ func extract(re *regexp.Regexp, s string) ref.Val {
 // regex compiles a pattern (RE2, so that its time is linear in the text) of bounded size.
 func regex(pattern string) (*regexp.Regexp, error) {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return nil, faultf("its regular expression is not valid")
+	var invalid *syntax.Error
+	if errors.As(err, &invalid) {
+		return nil, faultf("a regular expression is not valid: %s", invalid.Code) // not the pattern, which may be data
 	}
 	if p, err := syntax.Compile(parsed.Simplify()); err != nil || len(p.Inst) > maxRegex {
-		return nil, faultf("its regular expression is too large")
+		return nil, faultf("a regular expression is too large")
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, faultf("its regular expression is not valid")
+		return nil, faultf("a regular expression is not valid")
 	}
 	return re, nil
 }
+
+// takesPattern are the functions whose second argument is a regular expression.
+var takesPattern = map[string]bool{"matches": true, "replaceRegex": true, "extract": true}
 
 // compiledOnce lets patterns that are constants be compiled when the mapping is, and be refused then.
 var compiledOnce = []*interpreter.RegexOptimization{
