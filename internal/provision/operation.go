@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"slices"
+
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 )
@@ -89,9 +91,21 @@ type Operation struct {
 	Edits   []attr.Edit
 	Add     []Subject // members to add, by directory id and userName
 	Remove  []Subject // members to remove
+	Found   []Subject // of an adopted group: those who are members there already
+	Have    attr.Set  // of an adopted account: what the target showed
 	Steps   []Step
 	Failure *Problem // decided already that it cannot be done: nothing is sent
+
+	// References are the paths in Want and Edits whose value is the directory id of a user; the
+	// account's id takes its place when the request is sent. Names holds the userNames for showing.
+	References []string
+	Names      map[string]string
+	// Hidden are the paths whose values no log, plan or page may show.
+	Hidden []string
 }
+
+// hiddenValue stands where a sensitive value would.
+const hiddenValue = "(hidden)"
 
 // Problem is why an object's operation cannot be done, before or after it was tried.
 type Problem struct {
@@ -110,6 +124,20 @@ const (
 	Adopted Origin = "adopted"
 )
 
+// ReferenceIDs returns the directory ids of the users that the attributes refer to.
+func (o Operation) ReferenceIDs() []string {
+	var ids []string
+	for _, path := range o.References {
+		if id, ok := o.Want[path].(string); ok && id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Leaves reports whether the cause is that an object is no longer in scope.
+func (c Cause) Leaves() bool { return c == Unassigned || c == Deactivated || c == Removed }
+
 // Removals counts what the guard counts for this operation: one for taking an account or a group
 // away, and apart from that the members removed from a group.
 func (o Operation) Removals() (accounts, members int) {
@@ -122,27 +150,19 @@ func (o Operation) Removals() (accounts, members int) {
 	return accounts, len(o.Remove)
 }
 
-// Changes returns what the operation changes as plans and logs show it.
+// Changes returns what the operation changes as plans and logs show it: references by name,
+// sensitive values hidden.
 func (o Operation) Changes() []Change {
-	changes := make([]Change, 0, len(o.Edits)+1)
+	edits := o.Edits
 	if o.Action == Create {
-		for _, e := range attr.Diff(nil, o.Want) {
-			changes = append(changes, Change{Attribute: e.Path, New: e.New})
-		}
-	} else {
-		for _, e := range o.Edits {
-			changes = append(changes, Change{Attribute: e.Path, Old: e.Old, New: e.New})
-		}
+		edits = attr.Diff(nil, o.Want)
+	}
+	changes := make([]Change, 0, len(edits)+1)
+	for _, e := range edits {
+		changes = append(changes, Change{Attribute: e.Path, Old: o.show(e.Path, e.Old), New: o.show(e.Path, e.New)})
 	}
 	if len(o.Add)+len(o.Remove) > 0 {
-		add, remove := o.Add, o.Remove
-		if add == nil {
-			add = []Subject{}
-		}
-		if remove == nil {
-			remove = []Subject{}
-		}
-		changes = append(changes, Change{Attribute: MembersAttribute, Old: remove, New: add})
+		changes = append(changes, Change{Attribute: MembersAttribute, Old: orNone(o.Remove), New: orNone(o.Add)})
 	}
 	switch o.Action {
 	case Disable:
@@ -151,4 +171,49 @@ func (o Operation) Changes() []Change {
 		changes = append(changes, Change{Attribute: "active", Old: false, New: true})
 	}
 	return changes
+}
+
+func (o Operation) show(path string, v any) any {
+	if v != nil && slices.Contains(o.Hidden, path) {
+		return hiddenValue
+	}
+	if id, ok := v.(string); ok && slices.Contains(o.References, path) {
+		if name := o.Names[id]; name != "" {
+			return name
+		}
+	}
+	return v
+}
+
+// Redacted returns the operation without the values that may not be kept once it is over.
+func (o Operation) Redacted() Operation {
+	if len(o.Hidden) == 0 {
+		return o
+	}
+	hide := func(v any) any {
+		if attr.Empty(v) {
+			return v
+		}
+		return hiddenValue
+	}
+	o.Want = o.Want.Clone()
+	o.Edits = slices.Clone(o.Edits)
+	for _, path := range o.Hidden {
+		if v, ok := o.Want[path]; ok {
+			o.Want[path] = hide(v)
+		}
+		for i, e := range o.Edits {
+			if e.Path == path {
+				o.Edits[i].Old, o.Edits[i].New = hide(e.Old), hide(e.New)
+			}
+		}
+	}
+	return o
+}
+
+func orNone(list []Subject) []Subject {
+	if list == nil {
+		return []Subject{}
+	}
+	return list
 }

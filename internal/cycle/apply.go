@@ -1,0 +1,350 @@
+package cycle
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// taken is how many operations are marked as applying in one transaction.
+const taken = 256
+
+// feedCheck is how often a running pass asks whether the directory has changed meanwhile, so that a
+// leaver does not wait for the end of a long queue.
+const feedCheck = 250 * time.Millisecond
+
+// reserved are the places in the queue to the target that only removals may take.
+const reserved = 4
+
+// dispatcher hands operations to the target: the most urgent first, one at a time per object, a
+// report after the manager, groups after the people. One goroutine runs its loop and alone touches
+// its fields; workers carry out one operation each and send back what came of it.
+type dispatcher struct {
+	*run
+	queue    []*work         // taken and not begun, most urgent first
+	rank     map[string]int  // of the users taken and not finished
+	running  map[string]bool // objects with an operation under way
+	inflight int
+	empty    bool // nothing more is planned in the database, as far as is known
+
+	finished   chan finished
+	unrecorded []store.Result
+	recording  bool
+	recorded   chan error
+
+	accounts     map[string]string // accounts that users got in this pass, by user id
+	checks       []*check
+	failedInARow int
+}
+
+// work is an operation with what is needed to carry it out.
+type work struct {
+	*store.Operation
+	link     *store.Link
+	escrow   *store.Escrow
+	accounts map[string]string // of the users it refers to and of the members it adds
+	kept     map[string]string // of the members it removes
+}
+
+// finished is what a worker sends back.
+type finished struct {
+	work    *work
+	result  store.Result
+	unsent  bool             // never sent: it goes back into the queue
+	failure *connector.Error // what the target answered, nil for a success
+	check   *check           // what the target showed must be looked at again
+}
+
+// apply carries out what is planned, and what the directory brings meanwhile. It returns nil when
+// there is nothing left to do, or when the target ended the pass (r.stopped).
+func (r *run) apply(ctx context.Context) error {
+	d := &dispatcher{
+		run: r, rank: map[string]int{}, running: map[string]bool{}, accounts: map[string]string{},
+		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
+	}
+	err := d.loop(ctx)
+	// Whatever ended the loop: what is under way is waited for and recorded, what was not begun goes
+	// back, where the end of the cycle drops it.
+	for d.inflight > 0 {
+		d.take1(<-d.finished)
+	}
+	if d.recording {
+		err = cmp.Or(err, <-d.recorded)
+	}
+	end := context.WithoutCancel(ctx)
+	if rerr := r.engine.Store.Record(end, d.unrecorded); err == nil {
+		err = rerr
+	}
+	ids := make([]string, len(d.queue))
+	for i, w := range d.queue {
+		ids[i] = w.ID
+	}
+	if rerr := r.engine.Store.ReturnOperations(end, ids); err == nil {
+		err = rerr
+	}
+	return err
+}
+
+func (d *dispatcher) loop(ctx context.Context) error {
+	tick := time.NewTicker(feedCheck)
+	defer tick.Stop()
+	for d.stopped == nil && ctx.Err() == nil {
+		if len(d.queue) < d.app.target.Concurrency && !d.empty {
+			if err := d.fetch(ctx); err != nil {
+				return err
+			}
+		}
+		d.dispatch(ctx)
+		if !d.recording && len(d.unrecorded) > 0 {
+			// One transaction for all results that gathered while the last one was committed.
+			batch := d.unrecorded
+			d.unrecorded, d.recording = nil, true
+			go func() { d.recorded <- d.engine.Store.Record(context.WithoutCancel(ctx), batch) }()
+		}
+		if d.inflight == 0 && !d.recording {
+			// Idle: all that was planned is done and recorded.
+			if !d.empty || len(d.queue) > 0 {
+				continue
+			}
+			again, err := d.idle(ctx)
+			if err != nil || !again {
+				return err
+			}
+			continue
+		}
+		select {
+		case f := <-d.finished:
+			d.take1(f)
+			for len(d.finished) > 0 {
+				d.take1(<-d.finished)
+			}
+		case err := <-d.recorded:
+			d.recording = false
+			if err != nil {
+				return err // nothing may be sent whose record would be lost
+			}
+		case <-tick.C:
+			if err := d.gatherMore(ctx); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// idle looks for what the pass itself or the directory brought up meanwhile, and reports whether
+// there is more to do.
+func (d *dispatcher) idle(ctx context.Context) (bool, error) {
+	if len(d.checks) > 0 {
+		if err := d.lookAgain(ctx); err != nil {
+			return false, err
+		}
+	}
+	before := d.planned
+	if err := d.gatherMore(ctx); err != nil {
+		return false, err
+	}
+	if d.planned > before || len(d.unrecorded) > 0 {
+		d.empty = false
+		return true, nil
+	}
+	return false, nil
+}
+
+// gatherMore has decided what changed since the pass last looked. Passes for one object and for a
+// saved plan look only once.
+func (d *dispatcher) gatherMore(ctx context.Context) error {
+	if d.opts.Object != "" || d.opts.PlanID != "" {
+		return nil
+	}
+	before := d.planned
+	if err := d.gatherChanges(ctx, false); err != nil {
+		return err
+	}
+	if d.planned == before {
+		return nil
+	}
+	d.empty = false
+	return d.guard(ctx)
+}
+
+// fetch moves the most urgent planned operations into the queue, durably marked as applying.
+func (d *dispatcher) fetch(ctx context.Context) error {
+	ops, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, taken)
+	if err != nil {
+		return err
+	}
+	d.empty = len(ops) < taken
+	if len(ops) == 0 {
+		return nil
+	}
+	objects := map[directory.Kind][]string{}
+	var all, people []string
+	for _, o := range ops {
+		objects[o.Kind] = append(objects[o.Kind], o.Source.ID)
+		all = append(all, o.Source.ID)
+		people = append(people, o.ReferenceIDs()...)
+		for _, m := range slices.Concat(o.Add, o.Found) {
+			people = append(people, m.ID)
+		}
+	}
+	links := map[directory.Kind]map[string]*store.Link{}
+	for kind, ids := range objects {
+		if links[kind], err = d.engine.Store.Links(ctx, d.app.ID, kind, ids); err != nil {
+			return err
+		}
+	}
+	escrow, err := d.engine.Store.EscrowsOf(ctx, d.app.ID, all)
+	if err != nil {
+		return err
+	}
+	accounts, err := d.engine.Store.AccountsOf(ctx, d.app.ID, people)
+	if err != nil {
+		return err
+	}
+	for _, o := range ops {
+		w := &work{Operation: o, link: links[o.Kind][o.Source.ID], escrow: escrow[o.Source.ID], accounts: accounts}
+		if len(o.Remove) > 0 {
+			ids := make([]string, len(o.Remove))
+			for i, m := range o.Remove {
+				ids[i] = m.ID
+			}
+			if w.kept, err = d.engine.Store.MemberAccounts(ctx, d.app.ID, o.Source.ID, ids); err != nil {
+				return err
+			}
+		}
+		if o.Kind == directory.KindUser {
+			d.rank[o.Source.ID] = o.Rank
+		}
+		d.queue = append(d.queue, w)
+	}
+	slices.SortStableFunc(d.queue, func(a, b *work) int {
+		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
+	})
+	return nil
+}
+
+// dispatch begins what may begin now, in order.
+func (d *dispatcher) dispatch(ctx context.Context) {
+	waiting := map[string]bool{} // objects whose earlier operation has not begun
+	rest := d.queue[:0]
+	for i, w := range d.queue {
+		if d.inflight >= d.app.target.Concurrency+reserved {
+			rest = append(rest, d.queue[i:]...)
+			break
+		}
+		if waiting[w.Source.ID] || !d.mayBegin(w) {
+			waiting[w.Source.ID] = true
+			rest = append(rest, w)
+			continue
+		}
+		d.running[w.Source.ID] = true
+		d.inflight++
+		refs := d.resolve(w)
+		go func() { d.finished <- d.carryOut(ctx, w, refs) }()
+	}
+	clear(d.queue[len(rest):])
+	d.queue = rest
+}
+
+func (d *dispatcher) mayBegin(w *work) bool {
+	if d.running[w.Source.ID] || d.inflight >= d.app.target.Concurrency && w.Urgency != provision.Removal {
+		return false
+	}
+	if w.Kind == directory.KindGroup && len(w.Add) > 0 && len(d.rank) > 0 {
+		return false // its members' accounts are on their way
+	}
+	for _, id := range w.ReferenceIDs() {
+		// A circle of managers is broken by rank: only who stands higher is waited for.
+		if rank, pending := d.rank[id]; pending && rank < w.Rank {
+			return false
+		}
+	}
+	return true
+}
+
+// resolved are the accounts that stand for the users an operation speaks of.
+type resolved struct {
+	accounts map[string]string // by user id, for those who have one
+	missing  []string          // user ids that have none yet
+}
+
+func (d *dispatcher) resolve(w *work) resolved {
+	r := resolved{accounts: map[string]string{}}
+	look := func(id string) {
+		if id == "" || r.accounts[id] != "" {
+			return
+		}
+		account := cmp.Or(d.accounts[id], w.accounts[id])
+		if account == "" {
+			r.missing = append(r.missing, id)
+			return
+		}
+		r.accounts[id] = account
+	}
+	for _, id := range w.ReferenceIDs() {
+		look(id)
+	}
+	for _, m := range slices.Concat(w.Add, w.Found) {
+		look(m.ID)
+	}
+	return r
+}
+
+// take1 takes in what a worker sent back.
+func (d *dispatcher) take1(f finished) {
+	w := f.work
+	d.inflight--
+	delete(d.running, w.Source.ID)
+	delete(d.rank, w.Source.ID)
+	if f.unsent {
+		d.queue = append(d.queue, w)
+		return
+	}
+	if l := f.result.Link; l != nil && w.Kind == directory.KindUser {
+		if l.Enabled {
+			d.accounts[w.Source.ID] = l.Account.ID
+		} else {
+			delete(d.accounts, w.Source.ID)
+		}
+	}
+	if f.check != nil {
+		d.checks = append(d.checks, f.check)
+		d.run.progress("applying", 1)
+		return
+	}
+	d.unrecorded = append(d.unrecorded, f.result)
+	if f.result.Op.State == store.Failed {
+		d.failures++
+	}
+	d.breaker(f.failure)
+	d.run.progress("applying", 1)
+}
+
+// breaker ends the pass after several connection-class failures in a row: what is wrong then is the
+// target, not the objects.
+func (d *dispatcher) breaker(failure *connector.Error) {
+	switch {
+	case failure == nil:
+		d.failedInARow = 0
+	case failure.Kind == connector.Unauthorised:
+		d.stop(failure)
+	case failure.Kind == connector.Unavailable:
+		if d.failedInARow++; d.failedInARow >= provision.BreakerThreshold {
+			d.stop(failure)
+		}
+	}
+}
+
+func (d *dispatcher) stop(why *connector.Error) {
+	if d.stopped == nil {
+		d.stopped = why
+	}
+}

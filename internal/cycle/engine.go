@@ -1,0 +1,122 @@
+package cycle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Engine runs cycles. It is safe for concurrent use; one application has one cycle at a time.
+type Engine struct {
+	Store *store.Store
+	// Open makes the connector of an application with its credentials.
+	Open  func(ctx context.Context, app *provision.Application) (Target, error)
+	Log   *slog.Logger
+	Node  string                // names this process in leases and messages
+	Rand  func() float64        // uniform in [0,1), spreads retries
+	RandN func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
+}
+
+// Target is an application's connector with what the engine must know of the target.
+type Target struct {
+	Connector connector.Connector
+	// Concurrency bounds how many operations are under way at once; 0 is 8.
+	Concurrency int
+	// Settle is how long the target may go on showing old values after it has accepted new ones. What
+	// does not match is read again until then, and only then called refused.
+	Settle time.Duration
+}
+
+// Types of cycles, as plans and logs name them.
+const (
+	Initial     = "initial"
+	Incremental = "incremental"
+	Reconcile   = "reconcile"
+	OnDemand    = "on-demand"
+)
+
+// Options say what one pass is to do.
+type Options struct {
+	Reconcile   bool           // also read the target completely and find drift
+	ApproveHeld bool           // let everything through that is held or would be held
+	PlanID      string         // run exactly this plan
+	Kind        directory.Kind // with Object: on demand, for this object alone
+	Object      string         // directory id
+	ByHand      bool           // somebody asked: escrow and parked objects are tried at once, quarantine is probed
+	Initiator   string         // who asked, for the log
+	Progress    func(Progress) // told now and then how far the pass has come; nil for nobody
+}
+
+// Progress is how far a pass has come.
+type Progress struct {
+	Stage   string // reading, planning, applying, verifying
+	Done    int
+	Planned int
+	Failed  int
+}
+
+// Report is what a pass did.
+type Report struct {
+	Cycle   *store.Cycle
+	Summary map[string]int // by action, of what was done; "held" as it stands
+	Failed  int
+	// Stopped is why the pass ended before its work was done (credentials, target), nil otherwise.
+	Stopped *connector.Error
+}
+
+// application is an application ready to be worked on.
+type application struct {
+	provision.Application
+	users, groups *mapping.Program
+	filters       []provision.Filter
+	target        Target
+	basis         string // fingerprint of the configuration
+}
+
+func (e *Engine) open(ctx context.Context, app *provision.Application) (*application, error) {
+	a := &application{Application: *app}
+	var err error
+	if a.users, err = mapping.Compile(directory.KindUser, app.Mappings.Users); err != nil {
+		return nil, fmt.Errorf("user mappings of %s: %w", app.Name, err)
+	}
+	if a.groups, err = mapping.Compile(directory.KindGroup, app.Mappings.Groups); err != nil {
+		return nil, fmt.Errorf("group mappings of %s: %w", app.Name, err)
+	}
+	for i, text := range app.Provisioning.Filters {
+		f, err := mapping.CompileFilter(directory.KindUser, text)
+		if err != nil {
+			return nil, fmt.Errorf("scoping filter %d of %s: %w", i+1, app.Name, err)
+		}
+		a.filters = append(a.filters, f)
+	}
+	if a.target, err = e.Open(ctx, app); err != nil {
+		return nil, err
+	}
+	if a.target.Concurrency <= 0 {
+		a.target.Concurrency = 8
+	}
+	text, err := json.Marshal(app)
+	if err != nil {
+		return nil, fmt.Errorf("fingerprint of %s: %w", app.Name, err)
+	}
+	sum := sha256.Sum256(text)
+	a.basis = hex.EncodeToString(sum[:8])
+	return a, nil
+}
+
+func (a *application) program(kind directory.Kind) *mapping.Program {
+	if kind == directory.KindGroup {
+		return a.groups
+	}
+	return a.users
+}

@@ -1,0 +1,186 @@
+package cycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+var noTime time.Time
+
+// refused decides what becomes of an operation that the target did not carry out, or may have.
+func (r *run) refused(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved, e *connector.Error) finished {
+	w.Exchange = e.Exchange
+	switch e.Kind {
+	case connector.Canceled:
+		if !e.Unknown {
+			return finished{work: w, unsent: true}
+		}
+	case connector.Unauthorised:
+		// The credentials are at fault, not the object: it is left as it was.
+		r.stopLater(e)
+		return finished{work: w, unsent: true}
+	case connector.Forbidden:
+		if why := r.lockedOut(ctx); why != nil {
+			r.stopLater(why)
+			return finished{work: w, unsent: true}
+		}
+	case connector.NotFound:
+		if w.Action != provision.Create {
+			return r.vanished(ctx, w, change, refs, e)
+		}
+	case connector.Conflict:
+		if w.Action == provision.Create {
+			return r.lookAndRetry(ctx, w, refs, e, false)
+		}
+	case connector.Unavailable:
+		if e.Unknown && w.Action == provision.Create {
+			return r.lookAndRetry(ctx, w, refs, e, true)
+		}
+	}
+	f := finished{work: w, result: r.failed(w, problemOf(e), e.Kind.Parks()), failure: e}
+	if len(out.Added)+len(out.Removed) > 0 {
+		// A part of a large membership change went through before the failure.
+		r.memberships(w, change, out, refs, &f.result)
+		f.result.Op.Status, f.result.Op.Error = "failure", &f.result.Escrow.Problem
+	}
+	return f
+}
+
+func problemOf(e *connector.Error) provision.Problem {
+	return provision.Problem{Code: e.Code, Reason: e.Reason, Recommendation: e.Advice, HTTPStatus: e.Status}
+}
+
+// stopLater ends the pass from a worker.
+func (r *run) stopLater(why *connector.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped == nil {
+		r.stopped = why
+	}
+}
+
+// lockedOut tells a 403 for one object from credentials that may do nothing any more: when even
+// reading users is refused, the pass ends. It asks once per pass.
+func (r *run) lockedOut(ctx context.Context) *connector.Error {
+	r.probeOnce.Do(func() {
+		r.count(1)
+		if d := r.app.target.Connector.Test(ctx); !d.OK {
+			r.locked = &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next}
+		}
+	})
+	return r.locked
+}
+
+// vanished handles an account that the target does not know: a read confirms it, since a 404 can be
+// a lie. A removal has then nothing left to do; for anything else the link goes, and the object is
+// planned again.
+func (r *run) vanished(ctx context.Context, w *work, change connector.Change, refs resolved, e *connector.Error) finished {
+	a, err := r.readBack(ctx, w.Kind, change.ID, false, w.Urgency)
+	if err != nil || a != nil {
+		return finished{work: w, result: r.failed(w, problemOf(e), false), failure: e}
+	}
+	gone := fmt.Sprintf("account %s (%s) is gone from the target", w.Target.Name, w.Target.ID)
+	if w.Action == provision.Disable || w.Action == provision.Delete {
+		res := r.succeeded(w, change, connector.Outcome{}, refs, true)
+		res.Link, res.Unlink = nil, true
+		res.Op.Reason += "; " + gone
+		return finished{work: w, result: res}
+	}
+	op := w.Operation
+	op.State, op.Status = store.Failed, "warning"
+	op.Error = &provision.Problem{Code: "account_gone", Reason: gone, Recommendation: "Nothing to do: the person is matched anew, and gets a new account if none matches.", HTTPStatus: e.Status}
+	res := store.Result{Op: op, Unlink: true, Resolved: w.escrow != nil,
+		Due: []store.Due{{Kind: w.Kind, ObjectID: w.Source.ID, At: r.engine.Store.Now(), Reason: "the account is gone"}}}
+	return finished{work: w, result: res}
+}
+
+// lookAndRetry looks for the account of a create that met somebody in its way, or whose answer was
+// lost. When one is found, the operation goes on with it; a second create is never sent here.
+func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *connector.Error, unknown bool) finished {
+	give := func() finished {
+		f := finished{work: w, result: r.failed(w, problemOf(e), false), failure: e}
+		if unknown {
+			f.result.Op.State = store.Unknown
+			f.result.Op.Status = "failure"
+		}
+		return f
+	}
+	found := map[string][]provision.Candidate{}
+	order := r.matching(w.Kind)
+	if e.Existing != "" {
+		list, err := r.find(ctx, connector.Query{Kind: w.Kind, ID: e.Existing, Members: w.Kind == directory.KindGroup, Urgency: w.Urgency})
+		if err != nil {
+			return give()
+		}
+		order, found["the account that the target names"] = []string{"the account that the target names"}, list
+	} else {
+		for _, path := range order {
+			v, _ := w.Want[path].(string)
+			if v == "" {
+				continue
+			}
+			list, err := r.find(ctx, connector.Query{Kind: w.Kind, Path: path, Value: v, Members: w.Kind == directory.KindGroup, Urgency: w.Urgency})
+			if err != nil {
+				return give()
+			}
+			found[path] = list
+		}
+	}
+	m := provision.ChooseMatch(order, found)
+	switch {
+	case m.Problem != nil:
+		return finished{work: w, result: r.failed(w, *m.Problem, true)}
+	case m.Account == nil:
+		for _, list := range found {
+			for _, c := range list {
+				if c.LinkedTo != "" {
+					p := provision.TwoForOne(fmt.Sprintf("%s (%s)", c.Name, c.ID), c.LinkedTo, w.Source.Name)
+					return finished{work: w, result: r.failed(w, *p, true)}
+				}
+			}
+		}
+		return give()
+	case m.Account.Protected != "":
+		return finished{work: w, result: r.failed(w, provision.Problem{Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", m.Account.Name, m.Account.Protected),
+			Recommendation: "Leave this account to the people who own the target, or unassign the person."}, true)}
+	}
+	op := provision.Decide(&r.app.Application, provision.Object{
+		Kind: w.Kind, Subject: w.Source, Verdict: provision.Verdict{In: true}, Want: r.withoutCreateOnly(w), Match: m, Resumed: unknown,
+		Members: provision.Members{Add: w.Add}, Now: r.now,
+	})
+	op.References, op.Names, op.Hidden, op.Have = w.References, w.Names, w.Hidden, m.Account.Values
+	op.Urgency, op.Steps = w.Urgency, append(w.Steps, op.Steps...)
+	next := *w
+	row := *w.Operation
+	row.Operation = *op
+	next.Operation = &row
+	f := r.carryOutOnce(ctx, &next, refs)
+	f.work = w
+	return f
+}
+
+// withoutCreateOnly leaves out what may only be sent while an account is made.
+func (r *run) withoutCreateOnly(w *work) map[string]any {
+	want := w.Want.Clone()
+	for _, path := range r.app.program(w.Kind).CreateOnly() {
+		delete(want, path)
+	}
+	return want
+}
+
+// carryOutOnce is carryOut for an operation that has been decided anew after a conflict: it adopts,
+// so it can meet no conflict of a create again.
+func (r *run) carryOutOnce(ctx context.Context, w *work, refs resolved) finished {
+	if w.Error = w.Failure; w.Action == provision.Create {
+		return finished{work: w, result: r.failed(w, provision.Problem{Code: "conflict", Reason: "the account that stands in the way could not be adopted", Recommendation: "Look at the account at the target, then provision again."}, false)}
+	}
+	return r.carryOut(ctx, w, refs)
+}
+
+func (r *run) grace() time.Duration { return time.Duration(r.app.Provisioning.Grace) }

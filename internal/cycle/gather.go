@@ -1,0 +1,298 @@
+package cycle
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// slice is how many objects are decided about between two visits to the database.
+const slice = 500
+
+// look has everything decided that a piece of work asks for, and stores the operations.
+func (r *run) look(ctx context.Context, w *store.Work) error {
+	if w.All {
+		return r.lookAtAll(ctx, w)
+	}
+	for chunk := range slices.Chunk(byRank(w.Users), slice) {
+		if err := r.users(ctx, chunk, 0); err != nil {
+			return err
+		}
+	}
+	return r.groups(ctx, w.Groups)
+}
+
+func (r *run) lookAtAll(ctx context.Context, w *store.Work) error {
+	all, err := r.engine.Store.Everyone(ctx, r.app.ID, r.app.Provisioning.Scope == "all")
+	if err != nil {
+		return err
+	}
+	// What the feed said up to here is part of everything; what it says later comes again.
+	w.Until = max(w.Until, all.Until)
+	linked, err := r.engine.Store.LinkedObjects(ctx, r.app.ID, directory.KindUser)
+	if err != nil {
+		return err
+	}
+	strangers := len(all.Users) - len(linked)
+	for chunk := range slices.Chunk(byRank(all.Users), slice) {
+		if err := r.users(ctx, chunk, strangers); err != nil {
+			return err
+		}
+		r.progress("planning", len(chunk))
+	}
+	return r.groups(ctx, all.Groups)
+}
+
+// ranked is a user with the length of the chain of managers above them, as far as it goes through
+// the same piece of work.
+type ranked struct {
+	id   string
+	rank int
+}
+
+// byRank puts managers before their reports, so that a report finds the manager's account when its
+// turn comes and no second pass is due. A circle of managers is broken where it is met.
+func byRank(users []store.Placed) []ranked {
+	manager := make(map[string]string, len(users))
+	for _, u := range users {
+		manager[u.ID] = u.ManagerID
+	}
+	rank := make(map[string]int, len(users))
+	for _, u := range users {
+		var chain []string
+		id, depth := u.ID, 0
+		for {
+			if known, ok := rank[id]; ok {
+				depth = known
+				break
+			}
+			above, here := manager[id]
+			if !here {
+				depth = -1
+				break
+			}
+			rank[id] = 0 // seen: a chain that comes back here ends
+			chain = append(chain, id)
+			id = above
+		}
+		for i := len(chain) - 1; i >= 0; i-- {
+			depth++
+			rank[chain[i]] = depth
+		}
+	}
+	out := make([]ranked, len(users))
+	for i, u := range users {
+		out[i] = ranked{u.ID, rank[u.ID]}
+	}
+	slices.SortStableFunc(out, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.id, b.id)) })
+	return out
+}
+
+// candidate is an object on its way through a decision.
+type candidate struct {
+	provision.Object
+	rank  int
+	facts mapping.Facts
+	link  *store.Link
+	open  []store.OpenOperation
+	// escrowed says that an earlier operation of the object failed.
+	escrowed bool
+	failure  *provision.Problem // the mapping failed for this object
+	forget   []string
+	only     []string // of a group: the members that were looked at, nil for all
+}
+
+func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
+	ids := make([]string, len(chunk))
+	for i, c := range chunk {
+		ids[i] = c.id
+	}
+	objects, err := r.engine.Store.UserObjects(ctx, r.app.ID, ids, r.usesGroups())
+	if err != nil {
+		return err
+	}
+	var work []*candidate
+	for _, c := range chunk {
+		u, err := r.user(objects[c.id])
+		if err != nil {
+			return err
+		}
+		if u != nil {
+			u.rank = c.rank
+			work = append(work, u)
+		}
+	}
+	if err := r.match(ctx, directory.KindUser, work, strangers); err != nil {
+		return err
+	}
+	return r.plan(ctx, work)
+}
+
+func (r *run) usesGroups() bool {
+	return r.app.users.UsesGroups() || len(r.app.filters) > 0
+}
+
+// user prepares one user for a decision; nil when the person is none of the application's business.
+func (r *run) user(o *store.UserObject) (*candidate, error) {
+	u := o.User
+	if u == nil {
+		if o.Link == nil {
+			return nil, nil
+		}
+		u = &directory.User{ID: o.ID, UserName: o.Link.Name, Deleted: r.now}
+	}
+	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
+	c.Kind, c.Now = directory.KindUser, r.now
+	c.Subject = provision.Subject{ID: o.ID, Name: u.UserName}
+	c.facts = mapping.Facts{User: u, Groups: o.Groups, Manager: o.Manager, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
+	verdict, err := provision.ScopeUser(&r.app.Application, r.app.filters, c.facts, o.Via)
+	c.Verdict = verdict
+	if err != nil {
+		// Neither in nor out can be concluded: an account that is there stays as it is.
+		c.failure = &provision.Problem{Code: "filter_failed", Reason: err.Error(), Recommendation: "Correct the filter or this person's attributes, then provision again."}
+		c.Verdict.In = true
+	}
+	if c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
+		return nil, nil
+	}
+	c.take(o.Link)
+	r.want(c)
+	return c, nil
+}
+
+func (c *candidate) take(l *store.Link) {
+	if l == nil {
+		return
+	}
+	link := l.Link
+	c.Link = &link
+}
+
+// want fills in the mapped attributes of an object in scope.
+func (r *run) want(c *candidate) {
+	for _, o := range c.open {
+		c.Resumed = c.Resumed || o.State == store.Unknown && o.Action == provision.Create
+	}
+	if !c.Verdict.In || c.failure != nil {
+		return
+	}
+	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, c.Link == nil)
+	if err != nil {
+		c.failure = &provision.Problem{Code: "mapping_failed", Reason: err.Error(), Recommendation: "Correct the mapping or this person's attributes; the object is tried again when either changes."}
+		return
+	}
+	c.Want = want
+}
+
+func (r *run) mapped(kind directory.Kind, id string, facts mapping.Facts, creating bool) (attr.Set, error) {
+	want, err := r.app.program(kind).Apply(facts, creating)
+	if err != nil {
+		return nil, err
+	}
+	return r.shape(kind, id, want), nil
+}
+
+func (r *run) groups(ctx context.Context, work map[string][]string) error {
+	ids := slices.Sorted(maps.Keys(work))
+	for chunk := range slices.Chunk(ids, slice) {
+		objects, err := r.engine.Store.GroupObjects(ctx, r.app.ID, chunk)
+		if err != nil {
+			return err
+		}
+		var found []*candidate
+		for _, id := range chunk {
+			if c := r.group(objects[id]); c != nil {
+				found = append(found, c)
+			}
+		}
+		if err := r.match(ctx, directory.KindGroup, found, len(found)); err != nil {
+			return err
+		}
+		for _, c := range found {
+			if err := r.members(ctx, c, work[c.Subject.ID]); err != nil {
+				return err
+			}
+		}
+		if err := r.plan(ctx, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) group(o *store.GroupObject) *candidate {
+	g := o.Group
+	if g == nil {
+		if o.Link == nil {
+			return nil
+		}
+		g = &directory.Group{ID: o.ID, DisplayName: o.Link.Name, Deleted: r.now}
+	}
+	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
+	c.Kind, c.Now = directory.KindGroup, r.now
+	c.Subject = provision.Subject{ID: o.ID, Name: g.DisplayName}
+	c.facts = mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
+	c.Verdict = provision.ScopeGroup(&r.app.Application, g, o.Via)
+	if c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
+		return nil
+	}
+	c.take(o.Link)
+	r.want(c)
+	return c
+}
+
+// members fills in how the membership differs from what Muster keeps. A new group and one that is
+// looked at anew are compared whole, otherwise only the members that the feed named.
+func (r *run) members(ctx context.Context, c *candidate, only []string) error {
+	if c.failure != nil || c.Link == nil && !c.Verdict.In {
+		return nil
+	}
+	if c.Link == nil {
+		only = nil
+	}
+	c.only = only
+	if !c.Verdict.In {
+		kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
+		c.Members.Remove = kept
+		return err
+	}
+	if only != nil && len(only) == 0 {
+		return nil // the group itself changed, not its members
+	}
+	diff, err := r.engine.Store.MemberDiff(ctx, r.app.ID, r.cycle.ID, c.Subject.ID, only)
+	if err != nil {
+		return fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
+	}
+	c.Members = provision.Members{Add: diff.Add, Remove: diff.Remove}
+	c.forget = diff.Forget
+	if len(diff.Missing) > 0 && !r.preview {
+		if err := r.engine.Store.AddWaiting(ctx, r.app.ID, directory.KindGroup, c.Subject.ID, diff.Missing); err != nil {
+			return err
+		}
+	}
+	return r.withoutHeld(ctx, c)
+}
+
+// withoutHeld leaves out of the members to remove those whose removal is held already, and drops
+// from what is held whoever belongs to the group again.
+func (r *run) withoutHeld(ctx context.Context, c *candidate) error {
+	for _, o := range c.open {
+		if o.State != store.Held || o.Removals == 0 {
+			continue
+		}
+		still, err := r.engine.Store.RefreshHeldMembers(ctx, r.app.ID, r.cycle.ID, o.ID, r.preview)
+		if err != nil {
+			return err
+		}
+		c.Members.Remove = slices.DeleteFunc(c.Members.Remove, func(s provision.Subject) bool { return still[s.ID] })
+	}
+	return nil
+}

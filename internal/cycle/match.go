@@ -1,0 +1,247 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// assumedPage is how many accounts a page of a target's list is reckoned to hold when a walk is
+// weighed against single look-ups; most targets give at least that many.
+const assumedPage = 100
+
+// walkBatch is how many accounts of a walk are stored at a time.
+const walkBatch = 500
+
+// match finds the accounts of the objects in scope that have no link. Few are looked up one by one;
+// for many the target is listed once, and the list kept on disk for the rest of the pass. expected
+// is how many such objects the pass is likely to meet.
+func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate, expected int) error {
+	var need []*candidate
+	for _, c := range work {
+		if c.Verdict.In && c.failure == nil && (c.Link == nil || c.link.Rematch) {
+			need = append(need, c)
+		}
+	}
+	if len(need) == 0 {
+		return nil
+	}
+	order := r.matching(kind)
+	if err := r.walkIfWorth(ctx, kind, max(len(need), expected)*max(1, len(order))); err != nil {
+		return err
+	}
+	found := make([]map[string][]provision.Candidate, len(need))
+	for i := range need {
+		found[i] = map[string][]provision.Candidate{}
+	}
+	for _, path := range order {
+		if err := r.lookUp(ctx, kind, path, need, found); err != nil {
+			return err
+		}
+	}
+	for i, c := range need {
+		if err := r.settle(ctx, c, provision.ChooseMatch(order, found[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matching returns the matching attributes in order, as paths at the target.
+func (r *run) matching(kind directory.Kind) []string {
+	var order []string
+	for _, p := range r.app.program(kind).Matching() {
+		order = append(order, p.String())
+	}
+	return order
+}
+
+// lookUp adds, for each object, the accounts that have its value of one matching attribute. An
+// object that an earlier attribute has found an account for is not asked about again.
+func (r *run) lookUp(ctx context.Context, kind directory.Kind, path string, need []*candidate, found []map[string][]provision.Candidate) error {
+	var values []string
+	for _, c := range need {
+		if v, ok := c.Want[path].(string); ok && v != "" {
+			values = append(values, v)
+		}
+	}
+	seen := map[string][]provision.Candidate{}
+	if r.walked[kind] {
+		var err error
+		if seen, err = r.engine.Store.Seen(ctx, r.app.ID, kind, path, values); err != nil {
+			return err
+		}
+	}
+	for i, c := range need {
+		v, ok := c.Want[path].(string)
+		if !ok || v == "" || len(found[i]) > 0 && free(found[i]) {
+			continue
+		}
+		if r.walked[kind] {
+			found[i][path] = r.unlessOwn(c, seen[directory.Key(v)])
+			continue
+		}
+		accounts, err := r.find(ctx, connector.Query{Kind: kind, Path: path, Value: v, Members: kind == directory.KindGroup, Urgency: connector.CreateUpdate})
+		if err != nil {
+			return err
+		}
+		found[i][path] = r.unlessOwn(c, accounts)
+	}
+	return nil
+}
+
+// unlessOwn frees the account that the object itself is linked to, when it is to be matched again.
+func (r *run) unlessOwn(c *candidate, found []provision.Candidate) []provision.Candidate {
+	if c.Link == nil {
+		return found
+	}
+	for i := range found {
+		if found[i].ID == c.Link.Account.ID {
+			found[i].LinkedTo = ""
+		}
+	}
+	return found
+}
+
+func free(found map[string][]provision.Candidate) bool {
+	for _, list := range found {
+		for _, c := range list {
+			if c.LinkedTo == "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// find reads accounts from the target and says of each to whom it is linked.
+func (r *run) find(ctx context.Context, q connector.Query) ([]provision.Candidate, error) {
+	var found []provision.Candidate
+	var ids []string
+	for a, err := range r.app.target.Connector.Read(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, provision.Candidate{ID: a.ID, Name: a.Name, Active: a.Active, Values: a.Values, Protected: a.Protected, Members: a.Members, MembersKnown: a.MembersKnown})
+		ids = append(ids, a.ID)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	linked, err := r.engine.Store.LinkedTo(ctx, r.app.ID, q.Kind, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		found[i].LinkedTo = linked[found[i].ID]
+	}
+	return found, nil
+}
+
+// walkIfWorth lists the target once when that takes fewer requests than the look-ups would. How
+// many accounts there are is not known before: a walk that has cost twice what the look-ups would
+// is given up.
+func (r *run) walkIfWorth(ctx context.Context, kind directory.Kind, lookUps int) error {
+	if r.walked[kind] || r.unlisted[kind] || lookUps < 3 {
+		return nil
+	}
+	complete, err := r.walk(ctx, kind, 2*lookUps*assumedPage)
+	if err != nil {
+		return err
+	}
+	r.walked[kind], r.unlisted[kind] = complete, !complete
+	return nil
+}
+
+// walk stores all accounts of a kind as the target shows them; limit bounds how many, 0 for no
+// bound. It reports whether the walk came to the target's end without missing any.
+func (r *run) walk(ctx context.Context, kind directory.Kind, limit int) (complete bool, err error) {
+	s := r.engine.Store
+	if err := s.BeginWalk(ctx, r.app.ID, kind); err != nil {
+		return false, err
+	}
+	matching := r.matching(kind)
+	batch := make([]connector.Account, 0, walkBatch)
+	n := 0
+	for a, err := range r.app.target.Connector.Read(ctx, connector.Query{Kind: kind, Members: kind == directory.KindGroup, Urgency: connector.ReconcileRead}) {
+		if errors.Is(err, connector.ErrIncomplete) {
+			return false, s.AddSeen(ctx, r.app.ID, r.cycle.ID, batch, matching)
+		}
+		if err != nil {
+			return false, err
+		}
+		if batch = append(batch, a); len(batch) == walkBatch {
+			if err := s.AddSeen(ctx, r.app.ID, r.cycle.ID, batch, matching); err != nil {
+				return false, err
+			}
+			batch = batch[:0]
+			r.progress("reading", walkBatch)
+		}
+		if n++; limit > 0 && n > limit {
+			return false, nil
+		}
+	}
+	return true, s.AddSeen(ctx, r.app.ID, r.cycle.ID, batch, matching)
+}
+
+// settle takes the result of matching into the object: two objects that claim one account both
+// fail; an object that is matched again keeps its account when no other is found.
+func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error {
+	c.Match = m
+	if c.link != nil && c.link.Rematch {
+		if m.Account == nil || m.Account.ID == c.Link.Account.ID || m.Problem != nil {
+			c.Match = provision.Match{}
+			return nil
+		}
+		c.Link = nil
+	}
+	if m.Account == nil {
+		return nil
+	}
+	if other, taken := r.claims[m.Account.ID]; taken && other.subject.ID != c.Subject.ID {
+		c.Match.Problem = provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.subject.Name, c.Subject.Name)
+		return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.subject.ID, *c.Match.Problem)
+	}
+	r.claims[m.Account.ID] = claim{c.Subject}
+	// What is sent only while an account is made must not be sent to one that is there already.
+	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, false)
+	if err != nil {
+		return err
+	}
+	c.Want = want
+	return nil
+}
+
+type claim struct{ subject provision.Subject }
+
+// present splits the members to add to an adopted group into those who are there already and those
+// who are not.
+func (r *run) present(ctx context.Context, c *candidate) (found, add []provision.Subject, err error) {
+	if c.Match.Account == nil || !c.Match.Account.MembersKnown {
+		return nil, c.Members.Add, nil
+	}
+	there := make(map[string]bool, len(c.Match.Account.Members))
+	for _, id := range c.Match.Account.Members {
+		there[id] = true
+	}
+	ids := make([]string, len(c.Members.Add))
+	for i, m := range c.Members.Add {
+		ids[i] = m.ID
+	}
+	accounts, err := r.engine.Store.AccountsOf(ctx, r.app.ID, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range c.Members.Add {
+		if id := accounts[m.ID]; id != "" && there[id] {
+			found = append(found, m)
+		} else {
+			add = append(add, m)
+		}
+	}
+	return found, add, nil
+}

@@ -1,0 +1,202 @@
+package cycle
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// plan has the candidates decided about and stores the operations. What a new decision replaces
+// (planned but not sent, held and obsolete, unknown) is dropped in the same transaction.
+func (r *run) plan(ctx context.Context, work []*candidate) error {
+	var rows []*store.Operation
+	var replaced []string
+	for _, c := range work {
+		op, err := r.decide(ctx, c)
+		if err != nil {
+			return err
+		}
+		row := r.row(c, op)
+		for _, open := range c.open {
+			switch {
+			case open.State == store.Held && open.Removals == 0 && row != nil && row.Action == open.Action && !r.opts.ApproveHeld:
+				row = nil // it waits for a person already
+			case open.State == store.Held && open.Removals > 0 && op != nil && c.Verdict.In:
+				// kept up to date by withoutHeld
+			case open.State == store.Applying:
+				// What is known of the object is about to change: it is decided about when that is recorded.
+				row = nil
+				r.later = append(r.later, store.Later{Kind: c.Kind, ID: c.Subject.ID, Members: c.only})
+			case open.State == store.Planned && open.CycleID != r.cycle.ID:
+			case !r.preview:
+				replaced = append(replaced, open.ID)
+				if row != nil {
+					row.Approved = row.Approved || open.State == store.Approved
+				}
+			}
+		}
+		if row != nil {
+			rows = append(rows, row)
+		}
+	}
+	if err := r.engine.Store.AddOperations(ctx, r.cycle.ID, rows, replaced); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if row.State == store.Planned {
+			r.planned++
+		}
+	}
+	return nil
+}
+
+// decide turns one candidate into an operation, nil when there is nothing to do or say.
+func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, error) {
+	if p := c.failure; p != nil {
+		op := &provision.Operation{Kind: c.Kind, Action: provision.Update, Cause: provision.Unmappable, Reason: p.Reason, Urgency: provision.CreateUpdate, Source: c.Subject, Failure: p}
+		if c.Link == nil {
+			op.Action = provision.Create
+		} else {
+			op.Target, op.Want = c.Link.Account, c.Link.Wanted
+		}
+		return op, nil
+	}
+	var found []provision.Subject
+	if c.Kind == directory.KindGroup && c.Match.Account != nil {
+		var err error
+		if found, c.Members.Add, err = r.present(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	op := provision.Decide(&r.app.Application, c.Object)
+	if op == nil {
+		return nil, nil
+	}
+	program := r.app.program(c.Kind)
+	op.Found, op.References = found, program.References()
+	for _, path := range program.Targets() {
+		if program.Sensitive(path) {
+			op.Hidden = append(op.Hidden, path)
+		}
+	}
+	if c.Match.Account != nil && op.Origin == provision.Adopted || c.Resumed {
+		op.Have = c.have()
+	}
+	if id := managerOf(c); id != "" {
+		op.Names = map[string]string{id: c.facts.Manager}
+	}
+	if r.opts.Object != "" && op.Urgency != provision.Removal {
+		op.Urgency = provision.OnDemand
+	}
+	op.Steps = slices.Insert(op.Steps, 0, provision.Step{Name: "import", Status: "success", Description: importDescription(c)})
+	return op, nil
+}
+
+func (c *candidate) have() attr.Set {
+	if c.Match.Account == nil {
+		return nil
+	}
+	return c.Match.Account.Values
+}
+
+func managerOf(c *candidate) string {
+	if c.facts.User == nil {
+		return ""
+	}
+	return c.facts.User.ManagerID
+}
+
+func importDescription(c *candidate) string {
+	switch {
+	case c.facts.User != nil && !c.facts.User.Deleted.IsZero(), c.facts.Group != nil && !c.facts.Group.Deleted.IsZero():
+		return "is no longer in the directory"
+	}
+	return "read from the directory"
+}
+
+// row makes the durable row of an operation. An operation that changes nothing anywhere is finished
+// as it is planned; everything else goes through the queue.
+func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
+	if op == nil {
+		return nil
+	}
+	row := &store.Operation{
+		Operation: *op, ID: r.engine.Store.NewID(), AppID: r.app.ID, CycleID: r.cycle.ID, State: store.Planned, Rank: c.rank,
+		Error: op.Failure, Approved: r.opts.ApproveHeld, InitiatedBy: r.opts.Initiator, Created: r.now,
+	}
+	if op.Action == provision.Skip && !c.touches(op) || r.preview && (op.Action == provision.Skip || op.Failure != nil) {
+		row.State, row.Status, row.Finished = store.Skipped, "skipped", r.now
+		if op.Failure != nil {
+			row.State, row.Status = store.Failed, "failure"
+		}
+	}
+	return row
+}
+
+// touches reports whether an operation that sends nothing still has something to record: a link, the
+// start or the end of a grace period, a rejection or a failure that is over.
+func (c *candidate) touches(op *provision.Operation) bool {
+	switch {
+	case c.Link == nil, c.escrowed, c.link.Rematch, len(c.forget) > 0, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
+		return true
+	}
+	return c.Verdict.In && (!c.Link.Leaving.IsZero() || c.Link.Rejected != "")
+}
+
+// guard holds what goes past the thresholds of the application. It looks at the whole plan before
+// the first removal is sent.
+func (r *run) guard(ctx context.Context) error {
+	s, hold := r.engine.Store, r.app.Provisioning.Hold
+	since := r.now.Add(-time.Duration(hold.Window))
+	accounts, updates, groups, err := s.Tally(ctx, r.app.ID, r.cycle.ID, since)
+	if err != nil {
+		return err
+	}
+	if r.restored {
+		const why = "the state was restored from a backup: enables and removals wait for a person"
+		if err := s.HoldRemovals(ctx, r.cycle.ID, why); err != nil {
+			return err
+		}
+		if err := s.HoldEnables(ctx, r.cycle.ID, why); err != nil {
+			return err
+		}
+		for id := range groups {
+			if err := s.HoldMembers(ctx, r.cycle.ID, id, why); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if why, over := hold.Exceeds(accounts); over {
+		if err := s.HoldRemovals(ctx, r.cycle.ID, why); err != nil {
+			return err
+		}
+	}
+	if why, over := hold.ExceedsUpdates(updates); over {
+		if err := s.HoldUpdates(ctx, r.cycle.ID, why); err != nil {
+			return err
+		}
+	}
+	for id, tally := range groups {
+		if why, over := hold.Exceeds(tally); over {
+			if err := s.HoldMembers(ctx, r.cycle.ID, id, why); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shape lets the target's rules for values show already in the plan.
+func (r *run) shape(kind directory.Kind, id string, want attr.Set) attr.Set {
+	if s, ok := r.app.target.Connector.(connector.Shaper); ok {
+		return s.Shape(kind, id, want)
+	}
+	return want
+}

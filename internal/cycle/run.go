@@ -1,0 +1,396 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// run is one pass over one application.
+type run struct {
+	engine   *Engine
+	app      *application
+	opts     Options
+	cycle    *store.Cycle
+	preview  bool // a plan is made and nothing is sent
+	now      time.Time
+	restored bool // first cycle after a restore
+
+	position int64                   // how far the feed has been read
+	looked   []*store.Work           // what has been decided about
+	walked   map[directory.Kind]bool // listed completely in this pass
+	unlisted map[directory.Kind]bool // a walk was given up
+	claims   map[string]claim        // accounts that unlinked objects of this pass match
+
+	later []store.Later // objects whose turn comes when what is under way for them has ended
+
+	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
+	locked    *connector.Error
+
+	planned, done, failures int
+	startRequests           int64
+	requests                int64 // counted here when the connector does not count
+	stopped                 *connector.Error
+	mu                      sync.Mutex // guards requests
+}
+
+// ErrBusy says that another process has the application's lease.
+type ErrBusy struct{ App, Node string }
+
+func (e *ErrBusy) Error() string {
+	return fmt.Sprintf("%s is being provisioned by %s", e.App, e.Node)
+}
+
+// ErrPlanStale says that a plan cannot be run as it is, with what changed since it was made.
+type ErrPlanStale struct {
+	ID      string
+	Changes []string
+}
+
+func (e *ErrPlanStale) Error() string {
+	return fmt.Sprintf("plan %s no longer holds: %s", e.ID, e.Changes[0])
+}
+
+// Run makes one pass over an application and carries it out. The error is nil when the pass went
+// through its work, whatever became of single objects; Report.Stopped says that the target or its
+// credentials ended it early.
+func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Options) (*Report, error) {
+	holder := e.Store.NewID()
+	release, ctx, err := e.lease(ctx, app, holder)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if _, _, err := e.Store.RecoverOperations(ctx, app.ID); err != nil {
+		return nil, err
+	}
+	r, err := e.begin(ctx, app, opts, "running")
+	if err != nil {
+		return nil, err
+	}
+	err = r.pass(ctx)
+	return r.finish(ctx, err)
+}
+
+// Plan makes one pass that decides everything and sends no write. The plan is stored and can be run
+// by its id as long as it holds.
+func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Options) (*store.Cycle, error) {
+	r, err := e.begin(ctx, app, opts, "planned")
+	if err != nil {
+		return nil, err
+	}
+	r.preview = true
+	if err := r.gather(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.Store.CopyHeld(ctx, app.ID, r.cycle.ID); err != nil {
+		return nil, err
+	}
+	if err := r.guard(ctx); err != nil {
+		return nil, err
+	}
+	if r.cycle.Summary, err = r.summary(ctx, true); err != nil {
+		return nil, err
+	}
+	r.cycle.Watermark, r.cycle.Requests = r.position, r.sent()
+	return r.cycle, e.Store.SaveCycle(ctx, r.cycle)
+}
+
+func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Options, state string) (*run, error) {
+	a, err := e.open(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	progress, err := e.Store.Progress(ctx, app.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]claim{},
+	}
+	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
+	switch {
+	case opts.Object != "":
+		r.cycle.Type = OnDemand
+	case opts.Reconcile || progress.Restored:
+		r.cycle.Type = Reconcile
+	case progress.Completed.IsZero():
+		r.cycle.Type = Initial
+	}
+	r.startRequests = r.counted()
+	return r, e.Store.NewCycle(ctx, r.cycle)
+}
+
+// lease takes the application's lease, waits a little for another holder to end, and renews the
+// lease until the returned function is called. The returned context ends when the lease is lost.
+func (e *Engine) lease(ctx context.Context, app *provision.Application, holder string) (func(), context.Context, error) {
+	deadline := time.Now().Add(leaseWait)
+	for {
+		ours, who, err := e.Store.Lease(ctx, app.ID, holder, e.Node)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ours {
+			break
+		}
+		if !time.Now().Before(deadline) {
+			return nil, nil, &ErrBusy{App: app.Name, Node: who}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(leaseWait / 20):
+		}
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		beat := time.NewTicker(store.Heartbeat)
+		defer beat.Stop()
+		for {
+			select {
+			case <-held.Done():
+				return
+			case <-beat.C:
+				if ours, who, err := e.Store.Lease(held, app.ID, holder, e.Node); err == nil && !ours {
+					cancel(&ErrBusy{App: app.Name, Node: who})
+					return
+				}
+			}
+		}
+	}()
+	return func() {
+		cancel(nil)
+		<-done
+		if err := e.Store.EndLease(context.WithoutCancel(ctx), app.ID, holder); err != nil {
+			e.Log.Warn("the lease could not be given back; it runs out by itself", "app", app.Name, "error", err)
+		}
+	}, held, nil
+}
+
+// leaseWait is how long a second sync of an application waits for the first.
+const leaseWait = 10 * time.Second
+
+// pass gathers and applies until there is nothing left to do.
+func (r *run) pass(ctx context.Context) error {
+	if err := r.probe(ctx); err != nil || r.stopped != nil {
+		return err
+	}
+	if r.opts.ApproveHeld {
+		held, err := r.engine.Store.HeldOperations(ctx, r.app.ID)
+		if err != nil {
+			return err
+		}
+		if err := r.engine.Store.Approve(ctx, r.app.ID, held, r.opts.Initiator); err != nil {
+			return err
+		}
+	}
+	if r.opts.PlanID != "" {
+		if err := r.adopt(ctx); err != nil {
+			return err
+		}
+	} else if err := r.gather(ctx); err != nil {
+		return err
+	}
+	if err := r.guard(ctx); err != nil {
+		return err
+	}
+	if err := r.apply(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+// gather decides about everything that there is to look at now. A failure of the target to answer
+// ends the pass, without harm: nothing has been sent.
+func (r *run) gather(ctx context.Context) error {
+	if r.opts.Object != "" {
+		w := &store.Work{Until: r.position, Groups: map[string][]string{}}
+		if r.opts.Kind == directory.KindGroup {
+			w.Groups[r.opts.Object] = nil
+		} else {
+			w.Users = []store.Placed{{ID: r.opts.Object}}
+		}
+		return r.look(ctx, w)
+	}
+	if r.cycle.Type == Reconcile {
+		if err := r.reconcile(ctx); err != nil {
+			return err
+		}
+	}
+	return r.gatherChanges(ctx, r.cycle.Type != Incremental)
+}
+
+// gatherChanges follows the feed to its end, or looks at everything.
+func (r *run) gatherChanges(ctx context.Context, everything bool) error {
+	for {
+		r.now = r.engine.Store.Now()
+		retry := store.RetryNone
+		switch {
+		case len(r.looked) > 0:
+		case r.opts.ByHand:
+			retry = store.RetryAll
+		default:
+			retry = store.RetryDue
+		}
+		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, r.looked)
+		if err != nil {
+			return err
+		}
+		w.Add(r.later)
+		r.later = nil
+		w.All = w.All || everything
+		everything = false
+		if !w.Empty() {
+			if err := r.look(ctx, w); err != nil {
+				return err
+			}
+		}
+		r.position = w.Until
+		r.looked = append(r.looked, w)
+		if !w.More {
+			return nil
+		}
+	}
+}
+
+// probe asks a quarantined target once whether it is back before anything is planned for it.
+func (r *run) probe(ctx context.Context) error {
+	p, err := r.engine.Store.Progress(ctx, r.app.ID)
+	if err != nil || p.Quarantine == nil {
+		return err
+	}
+	if !r.opts.ByHand && r.now.Before(p.Quarantine.NextProbe) {
+		r.stopped = &connector.Error{Kind: connector.Unavailable, Code: p.Quarantine.Code, Reason: p.Quarantine.Reason, Advice: p.Quarantine.Next}
+		return nil
+	}
+	if d := r.app.target.Connector.Test(ctx); !d.OK {
+		r.stopped = &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next}
+	}
+	return nil
+}
+
+// finish ends the cycle, whatever ended it, and says what it did.
+func (r *run) finish(ctx context.Context, err error) (*Report, error) {
+	// The end must be recorded also when the caller has given up.
+	end := context.WithoutCancel(ctx)
+	var refused *connector.Error
+	switch {
+	case errors.As(err, &refused) && refused.Kind != connector.Canceled:
+		// Reading the target failed: nothing was concluded from what could not be read.
+		r.stopped, err = refused, nil
+	case err == nil && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	r.cycle.State, r.cycle.Failed, r.cycle.Requests, r.cycle.Watermark = "done", r.failures, r.sent(), r.position
+	if err != nil {
+		r.cycle.State, r.cycle.Error = "stopped", err.Error()
+	}
+	if r.stopped != nil {
+		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()
+		if err := r.quarantine(end); err != nil {
+			return nil, err
+		}
+	}
+	summary, serr := r.summary(end, false)
+	if serr != nil {
+		return nil, errors.Join(err, serr)
+	}
+	r.cycle.Summary = summary
+	if ferr := r.engine.Store.FinishCycle(end, r.cycle, r.looked); ferr != nil {
+		return nil, errors.Join(err, ferr)
+	}
+	if r.cycle.Type == Reconcile && r.cycle.State == "done" {
+		if err := r.engine.Store.SetReconciled(end, r.app.ID, r.engine.Store.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return &Report{Cycle: r.cycle, Summary: summary, Failed: r.failures, Stopped: r.stopped}, err
+}
+
+func (r *run) quarantine(ctx context.Context) error {
+	p, err := r.engine.Store.Progress(ctx, r.app.ID)
+	if err != nil {
+		return err
+	}
+	now := r.engine.Store.Now()
+	q := &store.Quarantine{Since: now, Code: r.stopped.Code, Reason: r.stopped.Error(), Next: r.stopped.Advice, Attempts: 1, Exchange: r.stopped.Exchange}
+	if p.Quarantine != nil {
+		q.Since, q.Attempts = p.Quarantine.Since, p.Quarantine.Attempts+1
+	}
+	q.NextProbe = now.Add(provision.ProbeAfter(q.Attempts))
+	r.engine.Log.Warn("the application is in quarantine", "app", r.app.Name, "cycle", r.cycle.ID, "code", q.Code)
+	return r.engine.Store.SetQuarantine(ctx, r.app.ID, q)
+}
+
+// summary counts by action. Of a plan it counts what is planned, held ones among them; of a cycle
+// what was done, and what is held in the application as it stands.
+func (r *run) summary(ctx context.Context, plan bool) (map[string]int, error) {
+	counts, err := r.engine.Store.Counts(ctx, r.cycle.ID)
+	if err != nil {
+		return nil, err
+	}
+	sum := map[string]int{"create": 0, "update": 0, "disable": 0, "enable": 0, "delete": 0, "skip": 0, "held": 0}
+	for state, actions := range counts {
+		for action, n := range actions {
+			switch state {
+			case store.Skipped:
+				sum["skip"] += n
+			case store.Applied:
+				sum[string(action)] += n
+			case store.Planned:
+				if plan {
+					sum[string(action)] += n
+				}
+			case store.Held:
+				if plan {
+					sum[string(action)] += n
+					sum["held"] += n
+				}
+			}
+		}
+	}
+	if !plan {
+		p, err := r.engine.Store.Progress(ctx, r.app.ID)
+		if err != nil {
+			return nil, err
+		}
+		sum["held"] = p.Held
+	}
+	return sum, nil
+}
+
+// sent returns how many HTTP requests the pass has sent.
+func (r *run) sent() int64 {
+	if _, ok := r.app.target.Connector.(connector.Counter); ok {
+		return r.counted() - r.startRequests
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.requests
+}
+
+func (r *run) counted() int64 {
+	if c, ok := r.app.target.Connector.(connector.Counter); ok {
+		return c.Requests()
+	}
+	return 0
+}
+
+func (r *run) progress(stage string, done int) {
+	if stage == "applying" {
+		r.done += done
+	}
+	if r.opts.Progress != nil {
+		r.opts.Progress(Progress{Stage: stage, Done: r.done, Planned: r.planned, Failed: r.failures})
+	}
+}

@@ -1,0 +1,341 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// carryOut does one operation and says what is to be recorded. It runs beside others and touches
+// nothing but its own work.
+func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
+	if ctx.Err() != nil {
+		return finished{work: w, unsent: true}
+	}
+	if w.Error != nil {
+		// Decided already: nothing may be written. Only a change can mend it.
+		return finished{work: w, result: r.failed(w, *w.Error, true)}
+	}
+	if w.Action == provision.Skip {
+		return finished{work: w, result: r.skipped(w)}
+	}
+	change := r.change(w, refs)
+	if w.Action == provision.Update && len(change.Edits)+len(change.Add)+len(change.Remove) == 0 {
+		res := r.succeeded(w, change, connector.Outcome{}, refs, true)
+		res.Op.State, res.Op.Status, res.Op.Reason = store.Skipped, "skipped", w.Reason+"; none of those concerned has an account yet"
+		return finished{work: w, result: res}
+	}
+	out, err := r.app.target.Connector.Write(ctx, change)
+	r.count(out.Requests)
+	if err == nil {
+		return r.accepted(ctx, w, change, out, refs)
+	}
+	return r.refused(ctx, w, change, out, refs, asError(err))
+}
+
+func asError(err error) *connector.Error {
+	var e *connector.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &connector.Error{Kind: connector.Unavailable, Code: "internal", Reason: err.Error(), Err: err, Unknown: true}
+}
+
+func (r *run) count(n int) {
+	r.mu.Lock()
+	r.requests += int64(n)
+	r.mu.Unlock()
+}
+
+// change puts accounts in the place of users. A reference to somebody without an account is left
+// out; the object waits for it.
+func (r *run) change(w *work, refs resolved) connector.Change {
+	c := connector.Change{Kind: w.Kind, Action: w.Action, ID: w.Target.ID, Name: w.Target.Name, Want: w.Want.Clone(), Urgency: w.Urgency}
+	for _, path := range w.References {
+		if id, ok := c.Want[path].(string); ok && id != "" {
+			c.Want[path] = accountOrNil(refs.accounts[id])
+		}
+	}
+	for _, e := range w.Edits {
+		if slices.Contains(w.References, e.Path) {
+			if id, ok := e.New.(string); ok {
+				if e.New = accountOrNil(refs.accounts[id]); e.New == nil && e.Old == nil {
+					continue
+				}
+			}
+			e.Old = nil
+		}
+		c.Edits = append(c.Edits, e)
+	}
+	for _, m := range w.Add {
+		if account := refs.accounts[m.ID]; account != "" {
+			c.Add = append(c.Add, account)
+		}
+	}
+	for _, m := range w.Remove {
+		if account := w.kept[m.ID]; account != "" {
+			c.Remove = append(c.Remove, account)
+		}
+	}
+	return c
+}
+
+func accountOrNil(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
+}
+
+// accepted compares what the target shows with what was sent. An answer without a body is completed
+// by a read; a difference is looked at again later, and only then called refused.
+func (r *run) accepted(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved) finished {
+	if out.Account == nil && w.Action != provision.Delete {
+		id := change.ID
+		if a, err := r.readBack(ctx, w.Kind, id, len(change.Add)+len(change.Remove) > 0, w.Urgency); err == nil {
+			out.Account = a
+		}
+	}
+	if out.Account != nil && change.ID == "" {
+		change.ID, change.Name = out.Account.ID, out.Account.Name
+	}
+	verified, differs := compare(w.Action, change, out)
+	res := r.succeeded(w, change, out, refs, verified && len(differs) == 0)
+	if len(differs) > 0 || !verified {
+		return finished{work: w, result: res, check: &check{work: w, change: change, out: out, result: res, differs: differs}}
+	}
+	return finished{work: w, result: res}
+}
+
+// readBack reads one account; nil when it is not there.
+func (r *run) readBack(ctx context.Context, kind directory.Kind, id string, members bool, u provision.Urgency) (*connector.Account, error) {
+	if id == "" {
+		return nil, nil
+	}
+	r.count(1)
+	for a, err := range r.app.target.Connector.Read(ctx, connector.Query{Kind: kind, ID: id, Members: members, Urgency: u}) {
+		if err != nil {
+			return nil, err
+		}
+		return &a, nil
+	}
+	return nil, nil
+}
+
+// compare says whether the target showed what was sent, and names what differs.
+func compare(action provision.Action, change connector.Change, out connector.Outcome) (verified bool, differs []string) {
+	a := out.Account
+	if a == nil {
+		return action == provision.Delete, nil
+	}
+	sent := out.Sent
+	if sent == nil {
+		sent = change.Want
+	}
+	if change.Kind == directory.KindUser {
+		if active := action != provision.Disable; a.Active != active {
+			differs = append(differs, "active")
+		}
+	}
+	if action != provision.Disable && action != provision.Delete {
+		for path, v := range sent {
+			if action != provision.Create && !slices.ContainsFunc(change.Edits, func(e attr.Edit) bool { return e.Path == path }) {
+				continue
+			}
+			if shown, ok := a.Values[path]; ok && !attr.Similar(shown, v) {
+				differs = append(differs, path)
+			}
+		}
+	}
+	if a.MembersKnown {
+		there := make(map[string]bool, len(a.Members))
+		for _, id := range a.Members {
+			there[id] = true
+		}
+		refused := map[string]bool{}
+		for _, x := range out.Refused {
+			refused[x.ID] = true
+		}
+		missing := slices.ContainsFunc(change.Add, func(id string) bool { return !there[id] && !refused[id] })
+		extra := slices.ContainsFunc(change.Remove, func(id string) bool { return there[id] && !refused[id] })
+		if missing || extra {
+			differs = append(differs, provision.MembersAttribute)
+		}
+	}
+	slices.Sort(differs)
+	return true, differs
+}
+
+// link returns the link as it is after a success.
+func (r *run) link(w *work, change connector.Change, out connector.Outcome, refs resolved) *store.Link {
+	l := &store.Link{AppID: r.app.ID, Kind: w.Kind, ObjectID: w.Source.ID, Name: w.Source.Name}
+	if w.link != nil && w.link.Account.ID == change.ID {
+		*l = *w.link
+		l.Name = w.Source.Name
+	}
+	l.Account = provision.Subject{ID: change.ID, Name: change.Name}
+	l.Origin, l.Rematch = w.Origin, false
+	l.Wanted = l.Wanted.Clone()
+	for path, v := range w.Want {
+		if id, ok := v.(string); ok && slices.Contains(w.References, path) && slices.Contains(refs.missing, id) {
+			v = nil // not sent: the difference stays, and is due when the account is there
+		}
+		l.Wanted[path] = v
+	}
+	l.Sent = out.Sent
+	if l.Sent == nil {
+		l.Sent = change.Want
+	}
+	if a := out.Account; a != nil {
+		l.Account.Name = a.Name
+		l.Answered = a.Values
+	} else if l.Answered == nil {
+		l.Answered = attr.Set{}
+	}
+	return l
+}
+
+// succeeded is the result of an operation that the target accepted.
+func (r *run) succeeded(w *work, change connector.Change, out connector.Outcome, refs resolved, verified bool) store.Result {
+	op := w.Operation
+	op.State, op.Status, op.Verified = store.Applied, "success", verified
+	res := store.Result{Op: op, Resolved: w.escrow != nil}
+	switch {
+	case w.Action == provision.Delete:
+		res.Unlink = true
+	case w.Kind == directory.KindGroup && w.Cause.Leaves():
+		// An adopted group that left the scope stays at the target, and is Muster's no longer.
+		res.Unlink = true
+	default:
+		res.Link = r.link(w, change, out, refs)
+		switch w.Action {
+		case provision.Disable:
+			res.Link.Enabled = false
+		default:
+			res.Link.Enabled = true
+			res.Link.Leaving, res.Link.Rejected = noTime, ""
+		}
+		op.Target = res.Link.Account
+		r.memberships(w, change, out, refs, &res)
+	}
+	res.Waits = refs.missing
+	op.Steps = append(op.Steps, provision.Step{Name: "export", Status: "success", Description: exported(w, verified)})
+	return res
+}
+
+func exported(w *work, verified bool) string {
+	text := string(w.Action) + " accepted by the target"
+	if verified {
+		text += ", and shown by it"
+	}
+	return text
+}
+
+// memberships records the members that the target took and let go, and notes whom it refused.
+func (r *run) memberships(w *work, change connector.Change, out connector.Outcome, refs resolved, res *store.Result) {
+	if w.Kind != directory.KindGroup {
+		return
+	}
+	added, removed := set(out.Added), set(out.Removed)
+	for _, m := range w.Add {
+		if account := refs.accounts[m.ID]; account != "" && added[account] {
+			res.Added = append(res.Added, store.Membership{UserID: m.ID, AccountID: account})
+		}
+	}
+	for _, m := range w.Found {
+		if account := refs.accounts[m.ID]; account != "" {
+			res.Added = append(res.Added, store.Membership{UserID: m.ID, AccountID: account, Found: true})
+		}
+	}
+	gone := set(nil)
+	for _, x := range out.Refused {
+		if x.Err.Kind == connector.NotFound {
+			gone[x.ID] = true
+		}
+	}
+	for _, m := range w.Remove {
+		if account := w.kept[m.ID]; account == "" || removed[account] || gone[account] {
+			res.Removed = append(res.Removed, m.ID)
+		}
+	}
+	if len(out.Refused) == 0 {
+		return
+	}
+	names := make([]string, 0, len(out.Refused))
+	byAccount := map[string]string{}
+	for _, m := range slices.Concat(w.Add, w.Remove) {
+		byAccount[refs.accounts[m.ID]], byAccount[w.kept[m.ID]] = m.Name, m.Name
+	}
+	for _, x := range out.Refused {
+		names = append(names, fmt.Sprintf("%s (%s)", byAccount[x.ID], x.Err.Reason))
+	}
+	res.Op.Status = "warning"
+	res.Op.Error = &provision.Problem{Code: "members_refused", Reason: fmt.Sprintf("the target did not take %d members: %s", len(names), strings.Join(names, ", ")),
+		Recommendation: "Look at these accounts at the target; they are tried again when they change."}
+}
+
+func set(ids []string) map[string]bool {
+	m := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		m[id] = true
+	}
+	return m
+}
+
+// skipped is the result of an operation that needs nothing sent but leaves something to record.
+func (r *run) skipped(w *work) store.Result {
+	op := w.Operation
+	op.State, op.Status = store.Skipped, "skipped"
+	res := store.Result{Op: op, Resolved: w.escrow != nil}
+	switch {
+	case w.link == nil && w.Target.ID == "":
+		return res
+	case w.Cause == provision.Matched:
+		change := connector.Change{Kind: w.Kind, ID: w.Target.ID, Name: w.Target.Name, Want: w.Want}
+		res.Link = r.link(w, change, connector.Outcome{Account: &connector.Account{Name: w.Target.Name, Values: w.Have}}, resolved{})
+		res.Link.Enabled = true
+		op.Verified = true
+		for _, m := range w.Found {
+			if account := w.accounts[m.ID]; account != "" {
+				res.Added = append(res.Added, store.Membership{UserID: m.ID, AccountID: account, Found: true})
+			}
+		}
+		return res
+	case w.link == nil:
+		return res
+	}
+	l := *w.link
+	l.Rematch = false
+	switch {
+	case w.Cause == provision.Leaving && l.Leaving.IsZero():
+		l.Leaving = r.engine.Store.Now()
+		res.Due = append(res.Due, store.Due{Kind: w.Kind, ObjectID: w.Source.ID, At: l.Leaving.Add(r.grace()), Reason: "the grace period is over"})
+	case w.Cause == provision.Unchanged:
+		l.Leaving, l.Rejected = noTime, ""
+	}
+	res.Link = &l
+	return res
+}
+
+// failed is the result of an operation that cannot be done; park keeps it until something changes.
+func (r *run) failed(w *work, p provision.Problem, park bool) store.Result {
+	op, now := w.Operation, r.engine.Store.Now()
+	op.State, op.Status, op.Error = store.Failed, "failure", &p
+	e := &store.Escrow{AppID: r.app.ID, Kind: w.Kind, ObjectID: w.Source.ID, Name: w.Source.Name, Parked: park, Attempts: 1, OperationID: op.ID, Problem: p, First: now, Last: now}
+	if w.escrow != nil {
+		e.Attempts, e.First = w.escrow.Attempts+1, w.escrow.First
+	}
+	if !park {
+		e.Next = now.Add(provision.RetryAfter(e.Attempts, r.engine.Rand()))
+	}
+	op.Steps = append(op.Steps, provision.Step{Name: "export", Status: "failure", Description: p.Reason})
+	return store.Result{Op: op, Escrow: e}
+}

@@ -1,0 +1,117 @@
+package cycle
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// check is an operation that the target accepted and does not show, or not yet.
+type check struct {
+	work    *work
+	change  connector.Change
+	out     connector.Outcome
+	result  store.Result
+	differs []string
+}
+
+// firstLook is the pause before what the target did not show is read again; it doubles with each
+// further look. A target that needs no time to settle is read once more at once.
+const firstLook = 100 * time.Millisecond
+
+// lookAgain reads again what the target did not show, until it shows it or has had the time that it
+// takes to settle. What it then still does not show, it has not accepted: that is reported, is no
+// success, and is not sent for ever.
+func (d *dispatcher) lookAgain(ctx context.Context) error {
+	left := d.checks
+	d.checks = nil
+	pause, waited := firstLook, time.Duration(0)
+	for {
+		d.run.progress("verifying", 0)
+		rest := left[:0]
+		for _, c := range left {
+			if ctx.Err() != nil {
+				d.settled(c, true)
+				continue
+			}
+			if a, err := d.readBack(ctx, c.work.Kind, c.change.ID, c.members(), provision.ReconcileRead); err == nil && a != nil {
+				c.out.Account = a
+			}
+			verified, differs := compare(c.work.Action, c.change, c.out)
+			c.differs = differs
+			if verified && len(differs) == 0 {
+				d.settled(c, false)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		left = rest
+		if len(left) == 0 || waited >= d.app.target.Settle {
+			break
+		}
+		pause = min(pause, d.app.target.Settle-waited)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		waited += pause
+		pause *= 2
+	}
+	for _, c := range left {
+		d.settled(c, false)
+	}
+	return nil
+}
+
+func (c *check) members() bool { return len(c.change.Add)+len(c.change.Remove) > 0 }
+
+// settled records how a check ended. unsure says that there was no time to look.
+func (d *dispatcher) settled(c *check, unsure bool) {
+	op := c.result.Op
+	if l := c.result.Link; l != nil && c.out.Account != nil {
+		l.Answered = c.out.Account.Values
+		l.Account.Name = c.out.Account.Name
+	}
+	switch {
+	case unsure || c.out.Account == nil && len(c.differs) == 0:
+		op.Status, op.Verified = "warning", false
+		op.Error = &provision.Problem{Code: "not_verified", Reason: "the target accepted this and could not be asked whether it kept it", Recommendation: "Nothing to do: the next reconcile looks at it."}
+	case len(c.differs) == 0:
+		op.Verified = true
+	default:
+		d.notAccepted(c)
+	}
+	if op.State == store.Failed {
+		d.failures++
+	}
+	d.unrecorded = append(d.unrecorded, c.result)
+}
+
+// notAccepted turns an acknowledged operation whose values the target did not keep into a failure.
+// Values are not sent again until they change; a leaver who is still active is tried again.
+func (d *dispatcher) notAccepted(c *check) {
+	op := c.result.Op
+	p := provision.Problem{Code: "not_accepted", Reason: "not accepted by target: it acknowledged the request and kept another value of " + strings.Join(c.differs, ", "),
+		Recommendation: "See whether the target allows this attribute to be changed, and map it otherwise if not."}
+	op.State, op.Status, op.Verified, op.Error = store.Failed, "failure", false, &p
+	active := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " active ")
+	members := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " "+provision.MembersAttribute+" ")
+	if !active && !members {
+		return
+	}
+	p.Recommendation = fmt.Sprintf("Look at %s at the target; Muster tries again.", op.Target.Name)
+	failed := d.failed(c.work, p, false)
+	c.result.Escrow = failed.Escrow
+	c.result.Resolved = false
+	if active && c.result.Link != nil {
+		c.result.Link.Enabled = c.out.Account.Active
+	}
+	if members {
+		c.result.Added, c.result.Removed = nil, nil
+	}
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Cycle is one pass over an application, or a plan of one that has not been run.
+type Cycle struct {
+	ID        string
+	AppID     string
+	Type      string // initial, incremental, reconcile, on-demand
+	State     string // planned, running, done, stopped
+	Watermark int64  // how far it has read the feed
+	Basis     string // fingerprint of the configuration it was planned with
+	Summary   map[string]int
+	Failed    int
+	Requests  int64
+	Error     string
+	Initiator string
+	Created   time.Time
+	Started   time.Time
+	Finished  time.Time
+}
+
+const cycleColumns = `id, app_id, type, state, watermark, basis, summary, failed, requests, error, initiated_by, created_at, started_at, finished_at`
+
+func (c *Cycle) values() []any {
+	return []any{c.ID, c.AppID, c.Type, c.State, c.Watermark, c.Basis, jsonText(c.Summary), c.Failed, c.Requests, null(c.Error), c.Initiator, millis(c.Created), millis(c.Started), millis(c.Finished)}
+}
+
+func scanCycle(row scanner) (*Cycle, error) {
+	c := &Cycle{}
+	var summary string
+	var problem sql.NullString
+	var created, started, finished sql.NullInt64
+	if err := row.Scan(&c.ID, &c.AppID, &c.Type, &c.State, &c.Watermark, &c.Basis, &summary, &c.Failed, &c.Requests, &problem, &c.Initiator, &created, &started, &finished); err != nil {
+		return nil, err
+	}
+	c.Error, c.Created, c.Started, c.Finished = problem.String, fromMillis(created), fromMillis(started), fromMillis(finished)
+	return c, json.Unmarshal([]byte(summary), &c.Summary)
+}
+
+// NewCycle stores the row of a new cycle and gives it its id.
+func (s *Store) NewCycle(ctx context.Context, c *Cycle) error {
+	c.ID, c.Created = newID(), s.Now()
+	if c.State == "running" {
+		c.Started = c.Created
+	}
+	return s.SaveCycle(ctx, c)
+}
+
+// SaveCycle stores the row of a cycle as it stands.
+func (s *Store) SaveCycle(ctx context.Context, c *Cycle) error {
+	return s.Write(ctx, func(tx *Tx) error { return tx.saveCycle(ctx, c) })
+}
+
+func (tx *Tx) saveCycle(ctx context.Context, c *Cycle) error {
+	return tx.insert(ctx, "cycles", columnNames(cycleColumns), [][]any{c.values()}, replacing("id", columnNames(cycleColumns)))
+}
+
+// FinishCycle ends a cycle: what it planned and did not begin is dropped and, when the cycle went
+// through, the watermark moves and the due rows that it looked at go. The watermark moves last, in
+// one transaction with the end of the cycle: a cycle that did not end leaves it where it was, and
+// the next one looks at the same changes again.
+func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error {
+	c.Finished = s.Now()
+	return s.Write(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1 where cycle_id = $2 and state = 'planned'`, millis(c.Finished), c.ID); err != nil {
+			return err
+		}
+		if err := tx.saveCycle(ctx, c); err != nil {
+			return err
+		}
+		if c.State != "done" || c.Type == "on-demand" {
+			return nil
+		}
+		for _, w := range looked {
+			if err := tx.consume(ctx, c.AppID, w.due); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, `update applications set watermark = $1, completed_at = $2, quarantine = null where id = $3`, c.Watermark, millis(c.Finished), c.AppID)
+		return err
+	})
+}
+
+// CycleByID returns a cycle or a plan of an application; [ErrNotFound] when there is none.
+func (s *Store) CycleByID(ctx context.Context, appID, id string) (*Cycle, error) {
+	return read(ctx, s, func(tx *Tx) (*Cycle, error) {
+		c, err := scanCycle(tx.QueryRow(ctx, `select `+cycleColumns+` from cycles where app_id = $1 and id = $2`, appID, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, ErrNotFound
+		}
+		return c, err
+	})
+}
+
+// LastCycle returns the newest cycle of an application that ran, nil when none has.
+func (s *Store) LastCycle(ctx context.Context, appID string) (*Cycle, error) {
+	return read(ctx, s, func(tx *Tx) (*Cycle, error) {
+		c, err := scanCycle(tx.QueryRow(ctx, `select `+cycleColumns+` from cycles where app_id = $1 and state <> 'planned' order by created_at desc, id desc limit 1`, appID))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		return c, err
+	})
+}
+
+// Counts returns how many operations of a cycle there are by state and action.
+func (s *Store) Counts(ctx context.Context, cycleID string) (map[State]map[provision.Action]int, error) {
+	return read(ctx, s, func(tx *Tx) (map[State]map[provision.Action]int, error) {
+		counts := map[State]map[provision.Action]int{}
+		rows, err := tx.Query(ctx, `select state, action, count(*) from operations where cycle_id = $1 and state <> 'dropped' group by state, action`, cycleID)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var state State
+			var action provision.Action
+			var n int
+			if err := rows.Scan(&state, &action, &n); err != nil {
+				return nil, err
+			}
+			if counts[state] == nil {
+				counts[state] = map[provision.Action]int{}
+			}
+			counts[state][action] = n
+		}
+		return counts, rows.Err()
+	})
+}
+
+// Progress is how far an application has come.
+type Progress struct {
+	Watermark  int64
+	Completed  time.Time // end of the last cycle that went through, zero for none
+	Reconciled time.Time
+	Restored   bool // from a backup: the next cycle is a reconcile whose enables and removals are held
+	PauseUntil time.Time
+	Quarantine *Quarantine
+	Links      int
+	Escrow     int
+	Parked     int
+	Held       int
+	Behind     int64 // how long the oldest change that it has not looked at has waited, in milliseconds
+}
+
+// Quarantine is the state of an application whose target or credentials fail.
+type Quarantine struct {
+	Since     time.Time           `json:"since"`
+	Code      string              `json:"code"`
+	Reason    string              `json:"reason"`
+	Next      string              `json:"next,omitempty"` // what a person can do
+	Attempts  int                 `json:"attempts"`
+	NextProbe time.Time           `json:"next_probe"`
+	Exchange  *connector.Exchange `json:"exchange,omitempty"`
+}
+
+// Progress reads how far an application has come.
+func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
+	return read(ctx, s, func(tx *Tx) (*Progress, error) {
+		p := &Progress{}
+		var completed, reconciled, pause, oldest sql.NullInt64
+		var quarantine sql.NullString
+		err := tx.QueryRow(ctx, `select a.watermark, a.completed_at, a.reconciled_at, a.restored, a.pause_until, a.quarantine,
+			(select count(*) from links l where l.app_id = a.id),
+			(select count(*) from escrow e where e.app_id = a.id and not e.parked),
+			(select count(*) from escrow e where e.app_id = a.id and e.parked),
+			(select count(*) from operations o join cycles c on c.id = o.cycle_id and c.state <> 'planned' where o.app_id = a.id and o.state = 'held'),
+			(select at from changes where seq > a.watermark order by seq limit 1)
+			from applications a where a.id = $1`, appID).Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &pause, &quarantine, &p.Links, &p.Escrow, &p.Parked, &p.Held, &oldest)
+		if err != nil {
+			return nil, err
+		}
+		p.Completed, p.Reconciled, p.PauseUntil = fromMillis(completed), fromMillis(reconciled), fromMillis(pause)
+		if oldest.Valid {
+			p.Behind = max(0, tx.now()-oldest.Int64)
+		}
+		if quarantine.Valid {
+			p.Quarantine = &Quarantine{}
+			return p, json.Unmarshal([]byte(quarantine.String), p.Quarantine)
+		}
+		return p, nil
+	})
+}
+
+// SetQuarantine puts an application into quarantine, or takes it out with nil.
+func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update applications set quarantine = $1 where id = $2`, jsonOrNull(q), appID)
+		return err
+	})
+}
+
+// SetPause keeps the time until which the target wants no requests, so that it outlives the process.
+func (s *Store) SetPause(ctx context.Context, appID string, until time.Time) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update applications set pause_until = $1 where id = $2`, millis(until), appID)
+		return err
+	})
+}
+
+// SetReconciled notes the end of a complete reconcile.
+func (s *Store) SetReconciled(ctx context.Context, appID string, at time.Time) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update applications set reconciled_at = $1, restored = $2 where id = $3`, millis(at), false, appID)
+		return err
+	})
+}
+
+// Restart forgets a part of what an application knows, as `muster restart` names it: escrow,
+// watermark, links or all. Links of people who are out of scope stay: they are what is left to
+// switch an account off with, so links are only marked to be matched again by the cycle.
+func (s *Store) Restart(ctx context.Context, appID, scope string) error {
+	statements := map[string][]string{
+		"escrow":    {`delete from escrow where app_id = $1`},
+		"watermark": {`update applications set watermark = 0, completed_at = null, quarantine = null where id = $1`},
+		"links":     {`update links set rematch = true where app_id = $1`, `update applications set watermark = 0, completed_at = null where id = $1`},
+	}
+	statements["all"] = append(append(append([]string{}, statements["escrow"]...), statements["watermark"]...), statements["links"]...)
+	return s.Write(ctx, func(tx *Tx) error {
+		for _, q := range statements[scope] {
+			if _, err := tx.Exec(ctx, q, appID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

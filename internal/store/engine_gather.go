@@ -1,0 +1,485 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Work is what a cycle has to look at.
+type Work struct {
+	All    bool // everything: the configuration changed, or nothing is known yet
+	Users  []Placed
+	Groups map[string][]string // group id → the members to look at; nil looks at the whole group
+	Until  int64               // the feed has been read up to here
+	More   bool                // the feed goes on beyond Until
+	due    []dueRow            // what was due, exactly as it was read
+}
+
+type dueRow struct {
+	kind           directory.Kind
+	object, member string
+	at             int64
+}
+
+// Later is an object that a pass could not decide about yet.
+type Later struct {
+	Kind    directory.Kind
+	ID      string
+	Members []string // of a group, as in [Work].Groups
+}
+
+// Add adds objects to look at.
+func (w *Work) Add(objects []Later) {
+	for _, o := range objects {
+		if o.Kind == directory.KindGroup {
+			w.lookAt(o.ID, o.Members, o.Members == nil)
+		} else {
+			w.Users = append(w.Users, Placed{ID: o.ID})
+		}
+	}
+}
+
+// Empty reports whether there is nothing to look at.
+func (w *Work) Empty() bool { return !w.All && len(w.Users) == 0 && len(w.Groups) == 0 }
+
+// Placed is a user with the manager, for putting managers before their reports.
+type Placed struct{ ID, ManagerID string }
+
+// feedSlice bounds how much of the feed is looked at in one go.
+const feedSlice = 5000
+
+// dueAll is the object id of a due row that asks for everything to be looked at.
+const dueAll = "*"
+
+// Which objects in escrow a look takes up.
+type Retry int
+
+// The choices of [Retry].
+const (
+	RetryNone Retry = iota // a pass takes up each object once
+	RetryDue               // those whose pause is over
+	RetryAll               // all, parked ones too: somebody asked
+)
+
+// Changed returns what the feed after a position, the due rows and the escrow ask an application to
+// look at now, without the due rows that the pass has looked at already.
+func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Retry, looked []*Work) (*Work, error) {
+	return read(ctx, s, func(tx *Tx) (*Work, error) {
+		w := &Work{Groups: map[string][]string{}, Until: after}
+		changes, err := tx.changes(ctx, after, feedSlice)
+		if err != nil {
+			return nil, err
+		}
+		users := map[string]bool{}
+		for _, c := range changes {
+			w.Until = c.Seq
+			switch {
+			case c.Type == ChangedUser:
+				users[c.Object] = true
+			case c.Type == ChangedGroup:
+				// A group's own attributes; its members have changes of their own.
+				w.lookAt(c.Object, nil, false)
+			default:
+				w.lookAt(c.Object, []string{c.Member}, c.Member == "")
+			}
+		}
+		w.More = len(changes) == feedSlice
+		w.due, err = rowsOf(ctx, tx, func(row scanner) (d dueRow, err error) {
+			return d, row.Scan(&d.kind, &d.object, &d.member, &d.at)
+		}, `select type, object_id, member_id, due_at from due where app_id = $1 and due_at <= $2`, appID, tx.now())
+		if err != nil {
+			return nil, err
+		}
+		known := map[dueRow]bool{}
+		for _, l := range looked {
+			for _, d := range l.due {
+				known[d] = true
+			}
+		}
+		w.due = slices.DeleteFunc(w.due, func(d dueRow) bool { return known[d] })
+		var retries []dueRow
+		if retry != RetryNone {
+			retries, err = rowsOf(ctx, tx, func(row scanner) (d dueRow, err error) {
+				return d, row.Scan(&d.kind, &d.object)
+			}, `select type, object_id from escrow where app_id = $1 and (next_at <= $2 or $3)`, appID, tx.now(), retry == RetryAll)
+			if err != nil {
+				return nil, err
+			}
+		}
+		for _, i := range append(retries, w.due...) {
+			switch {
+			case i.object == dueAll:
+				w.All = true
+			case i.kind == directory.KindUser:
+				users[i.object] = true
+			case i.member != "":
+				w.lookAt(i.object, []string{i.member}, false)
+			default:
+				w.lookAt(i.object, nil, true)
+			}
+		}
+		w.Users, err = tx.placed(ctx, users)
+		return w, err
+	})
+}
+
+// lookAt adds members of a group to look at; whole looks at all of them.
+func (w *Work) lookAt(group string, members []string, whole bool) {
+	have, known := w.Groups[group]
+	switch {
+	case whole, known && have == nil:
+		w.Groups[group] = nil
+	case known:
+		w.Groups[group] = append(have, members...)
+	default:
+		w.Groups[group] = append(make([]string, 0, len(members)), members...)
+	}
+}
+
+func (tx *Tx) placed(ctx context.Context, ids map[string]bool) ([]Placed, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	names := make([]string, 0, len(ids))
+	for id := range ids {
+		names = append(names, id)
+	}
+	found, err := rowsOf(ctx, tx, scanPlaced, `select id, coalesce(manager_id, '') from users where id in `+tx.in("$1"), list(names))
+	for _, p := range found {
+		delete(ids, p.ID)
+	}
+	// Whoever is not in the directory any more may still have an account.
+	for id := range ids {
+		found = append(found, Placed{ID: id})
+	}
+	return found, err
+}
+
+func scanPlaced(row scanner) (p Placed, err error) { return p, row.Scan(&p.ID, &p.ManagerID) }
+
+// reachable is the recursive part that finds all users who belong to assigned groups, nested ones
+// included. $1 is the application; only roles that give an account count.
+const reachable = `down(id, type) as (
+		select m.member_id, m.member_type from members m join assignments a on a.app_id = $1 and a.subject_type = 'group' and a.subject_id = m.group_id and a.role <> '` + provision.RoleDefaultAccess + `'
+		union
+		select m.member_id, m.member_type from down join members m on m.group_id = down.id and down.type = 'group'
+	)`
+
+// Everyone returns everything that an application may have to do with: who is or may be in scope,
+// and who is linked, read together with the position of the feed.
+func (s *Store) Everyone(ctx context.Context, appID string, everybody bool) (*Work, error) {
+	return read(ctx, s, func(tx *Tx) (*Work, error) {
+		w := &Work{All: true, Groups: map[string][]string{}}
+		var err error
+		if w.Until, err = tx.feedSeq(ctx); err != nil {
+			return nil, err
+		}
+		who := `select id from down where type = 'user'
+			union select subject_id from assignments where app_id = $1 and subject_type = 'user' and role <> '` + provision.RoleDefaultAccess + `'`
+		if everybody {
+			who = `select id from users where deleted_at is null`
+		}
+		w.Users, err = rowsOf(ctx, tx, scanPlaced, `with recursive `+reachable+`
+			select x.id, coalesce(u.manager_id, '') from (`+who+` union select object_id as id from links where app_id = $1 and type = 'user') x left join users u on u.id = x.id order by x.id`, appID)
+		if err != nil {
+			return nil, err
+		}
+		groups := `select subject_id from assignments where app_id = $1 and subject_type = 'group'`
+		if everybody {
+			groups = `select id from groups where deleted_at is null`
+		}
+		ids, err := rowsOf(ctx, tx, one[string], groups+` union select object_id from links where app_id = $1 and type = 'group'`, appID)
+		for _, id := range ids {
+			w.Groups[id] = nil
+		}
+		return w, err
+	})
+}
+
+// UserObject is what decisions need to know of one user for one application.
+type UserObject struct {
+	ID      string
+	User    *directory.User // nil when the person is gone from the directory for good
+	Manager string          // userName of the manager
+	Link    *Link
+	Via     []provision.Via
+	Groups  []string // display names, nested ones included; only when asked for
+	Open    []OpenOperation
+	Escrow  *Escrow
+}
+
+// UserObjects gathers what is known of users, in a number of queries that does not depend on how
+// many there are.
+func (s *Store) UserObjects(ctx context.Context, appID string, ids []string, withGroups bool) (map[string]*UserObject, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]*UserObject, error) {
+		in := list(ids)
+		by := make(map[string]*UserObject, len(ids))
+		for _, id := range ids {
+			by[id] = &UserObject{ID: id}
+		}
+		users, err := tx.usersIn(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		managers := map[string]bool{}
+		for _, u := range users {
+			by[u.ID].User = u
+			if u.ManagerID != "" {
+				managers[u.ManagerID] = true
+			}
+		}
+		if len(managers) > 0 {
+			names, err := tx.userNames(ctx, managers)
+			if err != nil {
+				return nil, err
+			}
+			for _, u := range users {
+				by[u.ID].Manager = names[u.ManagerID]
+			}
+		}
+		linked, err := links(ctx, tx, appID, directory.KindUser, in)
+		if err != nil {
+			return nil, err
+		}
+		for id, l := range linked {
+			by[id].Link = l
+		}
+		if err := tx.via(ctx, appID, in, by, withGroups); err != nil {
+			return nil, err
+		}
+		return by, tx.open(ctx, appID, in, directory.KindUser, func(id string) (*[]OpenOperation, **Escrow) { return &by[id].Open, &by[id].Escrow })
+	})
+}
+
+func (tx *Tx) userNames(ctx context.Context, ids map[string]bool) (map[string]string, error) {
+	names := make([]string, 0, len(ids))
+	for id := range ids {
+		names = append(names, id)
+	}
+	found, err := rowsOf(ctx, tx, func(row scanner) (s provision.Subject, err error) { return s, row.Scan(&s.ID, &s.Name) },
+		`select id, user_name from users where id in `+tx.in("$1")+` and deleted_at is null`, list(names))
+	by := make(map[string]string, len(found))
+	for _, s := range found {
+		by[s.ID] = s.Name
+	}
+	return by, err
+}
+
+// via fills in the assignments that reach each user and, when asked for, the names of the groups.
+func (tx *Tx) via(ctx context.Context, appID, in string, by map[string]*UserObject, withGroups bool) error {
+	only := "where a.role is not null"
+	if withGroups {
+		only = ""
+	}
+	rows, err := tx.Query(ctx, `with recursive up(user_id, group_id) as (
+			select m.member_id, m.group_id from members m where m.member_id in `+tx.in("$1")+`
+			union
+			select up.user_id, m.group_id from up join members m on m.member_id = up.group_id
+		)
+		select up.user_id, g.display_name, a.role from up join groups g on g.id = up.group_id and g.deleted_at is null
+		left join assignments a on a.app_id = $2 and a.subject_type = 'group' and a.subject_id = g.id `+only+`
+		union all
+		select subject_id, '', role from assignments where app_id = $2 and subject_type = 'user' and subject_id in `+tx.in("$1")+`
+		order by 1, 2`, in, appID)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var user, group string
+		var role sql.NullString
+		if err := rows.Scan(&user, &group, &role); err != nil {
+			return err
+		}
+		o := by[user]
+		if group != "" && withGroups {
+			o.Groups = append(o.Groups, group)
+		}
+		if role.Valid {
+			o.Via = append(o.Via, provision.Via{Role: role.String, Group: group})
+		}
+	}
+	return rows.Err()
+}
+
+// open fills in the operations and the escrow entries that a new decision must take into account.
+func (tx *Tx) open(ctx context.Context, appID, in string, kind directory.Kind, at func(id string) (*[]OpenOperation, **Escrow)) error {
+	open, err := openOperations(ctx, tx, appID, in)
+	if err != nil {
+		return err
+	}
+	for id, ops := range open {
+		into, _ := at(id)
+		*into = ops
+	}
+	entries, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
+		from escrow where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), in)
+	for _, e := range entries {
+		_, into := at(e.ObjectID)
+		*into = e
+	}
+	return err
+}
+
+// GroupObject is what decisions need to know of one group for one application.
+type GroupObject struct {
+	ID     string
+	Group  *directory.Group // nil when it is gone for good
+	Link   *Link
+	Via    []provision.Via
+	Open   []OpenOperation
+	Escrow *Escrow
+}
+
+// GroupObjects gathers what is known of groups.
+func (s *Store) GroupObjects(ctx context.Context, appID string, ids []string) (map[string]*GroupObject, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]*GroupObject, error) {
+		in := list(ids)
+		by := make(map[string]*GroupObject, len(ids))
+		for _, id := range ids {
+			by[id] = &GroupObject{ID: id}
+		}
+		groups, err := tx.groupsIn(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range groups {
+			by[g.ID].Group = g
+		}
+		linked, err := links(ctx, tx, appID, directory.KindGroup, in)
+		if err != nil {
+			return nil, err
+		}
+		for id, l := range linked {
+			by[id].Link = l
+		}
+		roles, err := rowsOf(ctx, tx, func(row scanner) (s provision.Subject, err error) { return s, row.Scan(&s.ID, &s.Name) },
+			`select subject_id, role from assignments where app_id = $1 and subject_type = 'group' and subject_id in `+tx.in("$2"), appID, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range roles {
+			by[r.ID].Via = append(by[r.ID].Via, provision.Via{Role: r.Name})
+		}
+		return by, tx.open(ctx, appID, in, directory.KindGroup, func(id string) (*[]OpenOperation, **Escrow) { return &by[id].Open, &by[id].Escrow })
+	})
+}
+
+// Membership differences of a group, see [Store.MemberDiff].
+type MemberDiff struct {
+	Add     []provision.Subject // are to be members, and have or will have an account
+	Remove  []provision.Subject // Muster added them, and they do not belong there any more
+	Missing []string            // belong there and have no account: the group waits for them
+	Forget  []string            // were members before Muster came and left the directory's group: no longer of interest
+}
+
+// MemberDiff compares the membership that a group is to have, nested groups flattened, with the one
+// that Muster keeps at the target. only restricts it to these users; nil compares everything.
+// Users count as having an account when their link is enabled and not about to be removed by the
+// cycle, or when the cycle is about to link them.
+func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, only []string) (MemberDiff, error) {
+	return read(ctx, s, func(tx *Tx) (MemberDiff, error) {
+		var d MemberDiff
+		belongs := `with recursive down(id, type) as (
+				select member_id, member_type from members where group_id = $1
+				union
+				select m.member_id, m.member_type from down join members m on m.group_id = down.id and down.type = 'group'
+			), belongs(id) as (select id from down where type = 'user')`
+		restrict := ""
+		args := []any{groupID, appID, cycleID}
+		if only != nil {
+			// From the few users upwards: the cost is theirs, not the group's.
+			belongs = `with recursive up(user_id, group_id) as (
+				select m.member_id, m.group_id from members m where m.member_id in ` + tx.in("$4") + `
+				union
+				select up.user_id, m.group_id from up join members m on m.member_id = up.group_id
+			), belongs(id) as (select user_id from up where group_id = $1)`
+			restrict = ` and lm.user_id in ` + tx.in("$4")
+			args = append(args, list(only))
+		}
+		type row struct {
+			id, name                     string
+			linked, enabled, kept, stale bool
+			coming, going, rejected      bool
+		}
+		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.state in ('planned','applying') and o.action in `
+		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
+			return x, r.Scan(&x.id, &x.name, &x.linked, &x.enabled, &x.kept, &x.stale, &x.coming, &x.going)
+		}, belongs+`
+			select u.id, u.user_name, l.object_id is not null, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false),
+				`+planned+`('create','enable','update','skip')), `+planned+`('disable','delete'))
+			from belongs b join users u on u.id = b.id and u.deleted_at is null
+			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
+			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
+			where lm.user_id is null or lm.stale order by u.user_name`, args...)
+		if err != nil {
+			return d, err
+		}
+		for _, r := range rows {
+			switch {
+			case r.going, r.linked && !r.enabled && !r.coming:
+			case r.linked || r.coming:
+				d.Add = append(d.Add, provision.Subject{ID: r.id, Name: r.name})
+			default:
+				d.Missing = append(d.Missing, r.id)
+			}
+		}
+		type gone struct {
+			provision.Subject
+			found, rejected bool
+		}
+		leavers, err := rowsOf(ctx, tx, func(r scanner) (x gone, err error) {
+			return x, r.Scan(&x.ID, &x.Name, &x.found, &x.rejected)
+		}, belongs+`
+			select lm.user_id, coalesce(l.object_name, u.user_name, lm.user_id), lm.origin = 'found', lm.rejected
+			from link_members lm left join links l on l.app_id = lm.app_id and l.type = 'user' and l.object_id = lm.user_id
+			left join users u on u.id = lm.user_id
+			where lm.app_id = $2 and lm.group_id = $1 and $3 <> ''`+restrict+`
+			and not exists (select 1 from belongs b where b.id = lm.user_id) order by 2`, args...)
+		for _, g := range leavers {
+			switch {
+			case g.found:
+				d.Forget = append(d.Forget, g.ID)
+			case !g.rejected:
+				d.Remove = append(d.Remove, g.Subject)
+			}
+		}
+		return d, err
+	})
+}
+
+// KeptMembers returns the members that Muster added to a target's group.
+func (s *Store) KeptMembers(ctx context.Context, appID, groupID string) ([]provision.Subject, error) {
+	return read(ctx, s, func(tx *Tx) ([]provision.Subject, error) {
+		return rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) },
+			`select m.user_id, coalesce(l.object_name, m.user_id) from link_members m left join links l on l.app_id = m.app_id and l.type = 'user' and l.object_id = m.user_id
+			where m.app_id = $1 and m.group_id = $2 and m.origin = 'added' and not m.rejected order by 2`, appID, groupID)
+	})
+}
+
+// AddWaiting notes that an object waits for others to be linked.
+func (s *Store) AddWaiting(ctx context.Context, appID string, kind directory.Kind, objectID string, missing []string) error {
+	rows := make([][]any, len(missing))
+	for i, id := range missing {
+		rows[i] = []any{appID, id, string(kind), objectID}
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		return tx.insert(ctx, "waiting", []string{"app_id", "missing_id", "type", "object_id"}, rows, "on conflict do nothing")
+	})
+}
+
+// consume removes the due rows that a cycle has looked at, exactly as it read them: one that was
+// asked for again since has another time, and stays (see setDue).
+func (tx *Tx) consume(ctx context.Context, appID string, rows []dueRow) error {
+	for _, d := range rows {
+		if _, err := tx.Exec(ctx, `delete from due where app_id = $1 and type = $2 and object_id = $3 and member_id = $4 and due_at = $5`,
+			appID, string(d.kind), d.object, d.member, d.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,321 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Link is the durable pair of a directory object and an account.
+type Link struct {
+	provision.Link
+	AppID    string
+	Kind     directory.Kind
+	ObjectID string
+	Name     string   // the object's, as of the last operation: it outlives the object
+	Sent     attr.Set // what went out last, shaped to the target's rules
+	Rematch  bool     // the account is to be matched again, see [Store.Restart]
+
+	Created, Modified time.Time
+}
+
+const linkColumns = `app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, rejected, leaving_at, rematch, created_at, modified_at`
+
+func scanLink(row scanner) (*Link, error) {
+	l := &Link{}
+	var wanted, sent, answered string
+	var rejected sql.NullString
+	var leaving, created, modified sql.NullInt64
+	if err := row.Scan(&l.AppID, &l.Kind, &l.ObjectID, &l.Name, &l.Account.ID, &l.Account.Name, &l.Origin, &l.Enabled,
+		&wanted, &sent, &answered, &rejected, &leaving, &l.Rematch, &created, &modified); err != nil {
+		return nil, err
+	}
+	for _, part := range []struct {
+		text string
+		into *attr.Set
+	}{{wanted, &l.Wanted}, {sent, &l.Sent}, {answered, &l.Answered}} {
+		if err := json.Unmarshal([]byte(part.text), part.into); err != nil {
+			return nil, fmt.Errorf("read the link of %s %s: %w", l.Kind, l.ObjectID, err)
+		}
+	}
+	l.Rejected = provision.Action(rejected.String)
+	l.Leaving, l.Created, l.Modified = fromMillis(leaving), fromMillis(created), fromMillis(modified)
+	return l, nil
+}
+
+// Links returns the links of an application by object id, for the given objects.
+func (s *Store) Links(ctx context.Context, appID string, kind directory.Kind, objects []string) (map[string]*Link, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]*Link, error) { return links(ctx, tx, appID, kind, list(objects)) })
+}
+
+func links(ctx context.Context, tx *Tx, appID string, kind directory.Kind, objects string) (map[string]*Link, error) {
+	found, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), objects)
+	by := make(map[string]*Link, len(found))
+	for _, l := range found {
+		by[l.ObjectID] = l
+	}
+	return by, err
+}
+
+// LinkedObjects returns the ids of all objects of a kind that are linked in an application.
+func (s *Store) LinkedObjects(ctx context.Context, appID string, kind directory.Kind) ([]string, error) {
+	return read(ctx, s, func(tx *Tx) ([]string, error) {
+		return rowsOf(ctx, tx, one[string], `select object_id from links where app_id = $1 and type = $2 order by object_id`, appID, string(kind))
+	})
+}
+
+// Result is what came of one operation; [Store.Record] makes it durable.
+type Result struct {
+	Op       *Operation // with State, Status, Verified, Error, Exchange and Steps as they are to be kept
+	Link     *Link      // the link as it is to be from now on, nil to leave it
+	Unlink   bool       // the account is gone: the link goes too
+	Added    []Membership
+	Removed  []string // directory ids of users who are no members any more
+	Escrow   *Escrow  // set: the object waits for another attempt
+	Resolved bool     // the object's escrow entry, if any, is over
+	Waits    []string // directory ids that the object refers to and that are not linked yet
+	Due      []Due    // objects to look at again
+	Held     bool     // a person's approval or rejection is used up
+}
+
+// Membership is one member that Muster keeps in a target's group.
+type Membership struct {
+	UserID, AccountID string
+	Found             bool // was a member before Muster came
+}
+
+// Due is an object to look at again although the directory has not changed.
+type Due struct {
+	Kind     directory.Kind
+	ObjectID string
+	MemberID string // of a group: only this member
+	At       time.Time
+	Reason   string
+}
+
+// Record makes the results of a batch of operations durable in one transaction: the log record, the
+// link, the memberships, the escrow entry, and what other objects have been waiting for.
+func (s *Store) Record(ctx context.Context, results []Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		var linked []Result
+		for _, r := range results {
+			if err := tx.record(ctx, r); err != nil {
+				return fmt.Errorf("record operation %s: %w", r.Op.ID, err)
+			}
+			if r.Link != nil && r.Op.Kind == directory.KindUser {
+				linked = append(linked, r)
+			}
+		}
+		if err := tx.writeLinks(ctx, results); err != nil {
+			return err
+		}
+		return tx.wake(ctx, linked)
+	})
+}
+
+func (tx *Tx) record(ctx context.Context, r Result) error {
+	kept := *r.Op
+	kept.Operation = r.Op.Redacted()
+	if _, err := tx.Exec(ctx, `update operations set state = $1, status = $2, verified = $3, error = $4, exchange = $5, account_id = $6, account_name = $7,
+		want = $8, detail = $9, steps = $10, reason = $11, finished_at = $12 where id = $13`,
+		string(kept.State), kept.Status, kept.Verified, jsonOrNull(kept.Error), jsonOrNull(kept.Exchange), kept.Target.ID, kept.Target.Name,
+		jsonText(kept.Want), jsonText(detailOf(&kept)), jsonText(kept.Steps), kept.Reason, tx.now(), kept.ID); err != nil {
+		return err
+	}
+	o := r.Op
+	if r.Unlink {
+		for _, q := range []string{
+			`delete from links where app_id = $1 and type = $2 and object_id = $3`,
+			`delete from waiting where app_id = $1 and type = $2 and object_id = $3`,
+		} {
+			if _, err := tx.Exec(ctx, q, o.AppID, string(o.Kind), o.Source.ID); err != nil {
+				return err
+			}
+		}
+		column := "user_id"
+		if o.Kind == directory.KindGroup {
+			column = "group_id"
+		}
+		if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and `+column+` = $2`, o.AppID, o.Source.ID); err != nil {
+			return err
+		}
+	}
+	if len(r.Added) > 0 {
+		rows := make([][]any, len(r.Added))
+		for i, m := range r.Added {
+			origin := "added"
+			if m.Found {
+				origin = "found"
+			}
+			rows[i] = []any{o.AppID, o.Source.ID, m.UserID, m.AccountID, origin, false, false}
+		}
+		if err := tx.insert(ctx, "link_members", []string{"app_id", "group_id", "user_id", "account_id", "origin", "stale", "rejected"}, rows,
+			"on conflict (app_id, group_id, user_id) do update set account_id = excluded.account_id, stale = false, rejected = false"); err != nil {
+			return err
+		}
+	}
+	if len(r.Removed) > 0 {
+		if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and user_id in `+tx.in("$3"), o.AppID, o.Source.ID, list(r.Removed)); err != nil {
+			return err
+		}
+	}
+	if o.Kind == directory.KindUser && r.Link != nil && !r.Link.Enabled {
+		if _, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, o.AppID, o.Source.ID); err != nil {
+			return err
+		}
+	}
+	if r.Resolved {
+		if _, err := tx.Exec(ctx, `delete from escrow where app_id = $1 and type = $2 and object_id = $3`, o.AppID, string(o.Kind), o.Source.ID); err != nil {
+			return err
+		}
+	}
+	if e := r.Escrow; e != nil {
+		if err := tx.insert(ctx, "escrow", escrowNames, [][]any{e.values()},
+			`on conflict (app_id, type, object_id) do update set object_name = excluded.object_name, parked = excluded.parked, attempts = excluded.attempts,
+			operation_id = excluded.operation_id, error = excluded.error, last_at = excluded.last_at, next_at = excluded.next_at`); err != nil {
+			return err
+		}
+	}
+	for _, missing := range r.Waits {
+		if _, err := tx.Exec(ctx, `insert into waiting (app_id, missing_id, type, object_id) values ($1, $2, $3, $4) on conflict do nothing`, o.AppID, missing, string(o.Kind), o.Source.ID); err != nil {
+			return err
+		}
+	}
+	for _, d := range r.Due {
+		if err := setDue(ctx, tx, o.AppID, d.Kind, d.ObjectID, d.MemberID, d.At, d.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) writeLinks(ctx context.Context, results []Result) error {
+	rows := make([][]any, 0, len(results))
+	seen := map[string]int{}
+	for _, r := range results {
+		l := r.Link
+		if l == nil {
+			continue
+		}
+		created := l.Created
+		if created.IsZero() {
+			created = tx.s.Now()
+		}
+		row := []any{l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
+			jsonText(l.Wanted), jsonText(l.Sent), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now()}
+		// Two results for one object in a batch: the later one is the state.
+		if i, ok := seen[l.ObjectID]; ok {
+			rows[i] = row
+			continue
+		}
+		seen[l.ObjectID] = len(rows)
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	names := columnNames(linkColumns)
+	return tx.insert(ctx, "links", names, rows, `on conflict (app_id, type, object_id) do update set object_name = excluded.object_name,
+		account_id = excluded.account_id, account_name = excluded.account_name, origin = excluded.origin, enabled = excluded.enabled, wanted = excluded.wanted,
+		sent = excluded.sent, answered = excluded.answered, rejected = excluded.rejected, leaving_at = excluded.leaving_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
+}
+
+// wake makes due whatever waited for the users that have just been linked or switched on.
+func (tx *Tx) wake(ctx context.Context, linked []Result) error {
+	byApp := map[string][]string{}
+	for _, r := range linked {
+		if r.Link.Enabled {
+			byApp[r.Op.AppID] = append(byApp[r.Op.AppID], r.Op.Source.ID)
+		}
+	}
+	for app, ids := range byApp {
+		in := tx.in("$2")
+		if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
+			select app_id, type, object_id, case when type = 'group' then missing_id else '' end, $3, 'what it waited for is linked now' from waiting where app_id = $1 and missing_id in `+in+`
+			on conflict (app_id, type, object_id, member_id) do update set `+dueAgain+``, app, list(ids), tx.now()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `delete from waiting where app_id = $1 and missing_id in `+in, app, list(ids)); err != nil {
+			return err
+		}
+		// The target may have dropped the memberships of an account while it was off.
+		if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
+			select app_id, 'group', group_id, user_id, $3, 'the member is back' from link_members where app_id = $1 and stale and user_id in `+in+`
+			on conflict (app_id, type, object_id, member_id) do update set `+dueAgain+``, app, list(ids), tx.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dueAgain moves a due row whenever it is asked for again, so that the cycle which looked at it
+// before does not take it away. An earlier time wins only by the row being looked at once more.
+const dueAgain = `due_at = case when excluded.due_at > due.due_at then excluded.due_at else due.due_at + 1 end, reason = excluded.reason`
+
+// setDue asks for another look at an object at a time.
+func setDue(ctx context.Context, tx *Tx, appID string, kind directory.Kind, objectID, memberID string, at time.Time, reason string) error {
+	_, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason) values ($1, $2, $3, $4, $5, $6)
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain+``, appID, string(kind), objectID, memberID, millis(at), reason)
+	return err
+}
+
+// Escrow is an object whose operation failed.
+type Escrow struct {
+	AppID       string
+	Kind        directory.Kind
+	ObjectID    string
+	Name        string
+	Parked      bool // only a person can mend it
+	Attempts    int
+	OperationID string // the last attempt
+	Problem     provision.Problem
+	First, Last time.Time
+	Next        time.Time // of the next attempt; zero when parked
+}
+
+var escrowNames = columnNames(`app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at`)
+
+func (e *Escrow) values() []any {
+	return []any{e.AppID, string(e.Kind), e.ObjectID, e.Name, e.Parked, e.Attempts, e.OperationID, jsonText(e.Problem), millis(e.First), millis(e.Last), millis(e.Next)}
+}
+
+func scanEscrow(row scanner) (*Escrow, error) {
+	e := &Escrow{}
+	var problem string
+	var first, last, next sql.NullInt64
+	if err := row.Scan(&e.AppID, &e.Kind, &e.ObjectID, &e.Name, &e.Parked, &e.Attempts, &e.OperationID, &problem, &first, &last, &next); err != nil {
+		return nil, err
+	}
+	e.First, e.Last, e.Next = fromMillis(first), fromMillis(last), fromMillis(next)
+	return e, json.Unmarshal([]byte(problem), &e.Problem)
+}
+
+// EscrowsOf returns the escrow entries of objects, by object id.
+func (s *Store) EscrowsOf(ctx context.Context, appID string, objects []string) (map[string]*Escrow, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]*Escrow, error) {
+		found, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
+			from escrow where app_id = $1 and object_id in `+tx.in("$2"), appID, list(objects))
+		by := make(map[string]*Escrow, len(found))
+		for _, e := range found {
+			by[e.ObjectID] = e
+		}
+		return by, err
+	})
+}
+
+// Escrows returns the objects of an application that are in escrow, parked ones included.
+func (s *Store) Escrows(ctx context.Context, appID string) ([]*Escrow, error) {
+	return read(ctx, s, func(tx *Tx) ([]*Escrow, error) {
+		return rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
+			from escrow where app_id = $1 order by first_at, object_id`, appID)
+	})
+}

@@ -1,0 +1,501 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// State is where an operation stands on its way from plan to log; the schema draws the arrows.
+type State string
+
+// The states of an operation.
+const (
+	Planned  State = "planned"  // waits for its turn
+	Applying State = "applying" // durable before the first request is sent
+	Applied  State = "applied"
+	Skipped  State = "skipped"
+	Failed   State = "failed"
+	Unknown  State = "unknown"  // sent, and nobody lives who saw the answer
+	Held     State = "held"     // waits for a person
+	Approved State = "approved" // let through by a person, planned anew by the next cycle
+	Rejected State = "rejected"
+	Dropped  State = "dropped" // never sent: the cycle ended or the decision was made anew
+)
+
+// Operation is a row of the plan, which is the queue, the crash record and the provisioning log at
+// once.
+type Operation struct {
+	provision.Operation
+	ID, AppID, CycleID string
+	State              State
+	Rank               int // managers before their reports
+	Approved           bool
+	Hold               string // why it is held
+	Status             string // of a finished one: success, failure, skipped, warning
+	Verified           bool
+	Error              *provision.Problem
+	Exchange           *connector.Exchange
+	InitiatedBy        string
+	Created            time.Time
+	Started, Finished  time.Time // zero until then
+}
+
+// detail is the machine's part of an operation that no query looks into.
+type detail struct {
+	Edits      []attr.Edit         `json:"edits,omitempty"`
+	Add        []provision.Subject `json:"add,omitempty"`
+	Remove     []provision.Subject `json:"remove,omitempty"`
+	Found      []provision.Subject `json:"found,omitempty"`
+	Have       attr.Set            `json:"have,omitempty"`
+	References []string            `json:"references,omitempty"`
+	Names      map[string]string   `json:"names,omitempty"`
+	Hidden     []string            `json:"hidden,omitempty"`
+}
+
+func detailOf(o *Operation) detail {
+	return detail{Edits: o.Edits, Add: o.Add, Remove: o.Remove, Found: o.Found, Have: o.Have, References: o.References, Names: o.Names, Hidden: o.Hidden}
+}
+
+const operationColumns = `id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, account_id, account_name,
+	cause, reason, want, detail, steps, origin, removals, approved, hold, status, verified, error, exchange, initiated_by,
+	created_at, started_at, finished_at`
+
+func (o *Operation) values() []any {
+	d := detailOf(o)
+	_, members := o.Removals()
+	return []any{
+		o.ID, o.AppID, o.CycleID, string(o.Kind), string(o.Action), string(o.State), int64(o.Urgency), int64(o.Rank), o.Source.ID, o.Source.Name, o.Target.ID, o.Target.Name,
+		string(o.Cause), o.Reason, jsonText(o.Want), jsonText(d), jsonText(o.Steps), string(o.Origin), int64(members), o.Approved, o.Hold, o.Status, o.Verified, jsonOrNull(o.Error), jsonOrNull(o.Exchange), o.InitiatedBy,
+		millis(o.Created), millis(o.Started), millis(o.Finished),
+	}
+}
+
+func scanOperation(row scanner) (*Operation, error) {
+	o := &Operation{}
+	var want, det, steps string
+	var removals int64
+	var problem, exchange sql.NullString
+	var created, started, finished sql.NullInt64
+	if err := row.Scan(&o.ID, &o.AppID, &o.CycleID, &o.Kind, &o.Action, &o.State, &o.Urgency, &o.Rank, &o.Source.ID, &o.Source.Name, &o.Target.ID, &o.Target.Name,
+		&o.Cause, &o.Reason, &want, &det, &steps, &o.Origin, &removals, &o.Approved, &o.Hold, &o.Status, &o.Verified, &problem, &exchange, &o.InitiatedBy,
+		&created, &started, &finished); err != nil {
+		return nil, err
+	}
+	var d detail
+	for _, part := range []struct {
+		text string
+		into any
+	}{{want, &o.Want}, {det, &d}, {steps, &o.Steps}, {problem.String, &o.Error}, {exchange.String, &o.Exchange}} {
+		if part.text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(part.text), part.into); err != nil {
+			return nil, fmt.Errorf("read operation %s: %w", o.ID, err)
+		}
+	}
+	o.Edits, o.Add, o.Remove, o.Found, o.Have, o.References, o.Names, o.Hidden = d.Edits, d.Add, d.Remove, d.Found, d.Have, d.References, d.Names, d.Hidden
+	o.Created, o.Started, o.Finished = fromMillis(created), fromMillis(started), fromMillis(finished)
+	return o, nil
+}
+
+var operationColumnNames = columnNames(operationColumns)
+
+// columnNames splits a list of columns.
+func columnNames(columns string) []string {
+	return strings.FieldsFunc(columns, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
+func insertOperations(ctx context.Context, tx *Tx, ops ...*Operation) error {
+	rows := make([][]any, len(ops))
+	for i, o := range ops {
+		rows[i] = o.values()
+	}
+	return tx.insert(ctx, "operations", operationColumnNames, rows, "")
+}
+
+// rowsOf runs a query and reads all its rows.
+func rowsOf[T any](ctx context.Context, tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return collect(scan)(tx.Query(ctx, query, args...))
+}
+
+// NewID returns a new id for a row: a UUIDv7, whose order is the order of making.
+func (s *Store) NewID() string { return newID() }
+
+// jsonText and jsonOrNull carry a value to a text column; what the engine stores always marshals.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("store: %T does not marshal: %v", v, err))
+	}
+	return string(b)
+}
+
+func jsonOrNull[T any](v *T) sql.NullString {
+	if v == nil {
+		return sql.NullString{}
+	}
+	return sql.NullString{String: jsonText(v), Valid: true}
+}
+
+// stringsOf turns named strings into plain ones, for [list].
+func stringsOf[S ~string](values []S) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// AddOperations stores newly planned operations and drops what they replace: an operation of the
+// same cycle that has not been sent, and one that is held, approved or unknown for the same object.
+func (s *Store) AddOperations(ctx context.Context, cycleID string, ops []*Operation, replaces []string) error {
+	if len(ops)+len(replaces) == 0 {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		if len(replaces) > 0 {
+			if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1
+				where id in `+tx.in("$2")+` and state in ('planned','held','approved','unknown')`, millis(s.Now()), list(replaces)); err != nil {
+				return err
+			}
+		}
+		return insertOperations(ctx, tx, ops...)
+	})
+}
+
+// TakeOperations marks the most urgent planned operations of a cycle as applying and returns them,
+// most urgent first. When it returns they are durable: whatever happens next, the next cycle knows
+// that they may have been sent.
+func (s *Store) TakeOperations(ctx context.Context, cycleID string, limit int) ([]*Operation, error) {
+	var ops []*Operation
+	err := s.Write(ctx, func(tx *Tx) error {
+		var err error
+		ops, err = rowsOf(ctx, tx, scanOperation, `update operations set state = 'applying', started_at = $1
+			where id in (select id from operations where cycle_id = $2 and state = 'planned' order by urgency, rank, id limit $3)
+			returning `+operationColumns, millis(s.Now()), cycleID, limit)
+		return err
+	})
+	slices.SortFunc(ops, func(a, b *Operation) int {
+		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
+	})
+	return ops, err
+}
+
+// ReturnOperations puts operations that were taken and not sent back into the queue.
+func (s *Store) ReturnOperations(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update operations set state = 'planned', started_at = null where id in `+tx.in("$1")+` and state = 'applying'`, list(ids))
+		return err
+	})
+}
+
+// Operations returns the operations of a cycle in the given states, in the order of the queue, from
+// after a position on. An empty list of states means all but the dropped ones.
+func (s *Store) Operations(ctx context.Context, cycleID string, states []State, after *Operation, limit int) ([]*Operation, error) {
+	if len(states) == 0 {
+		states = []State{Planned, Applying, Applied, Skipped, Failed, Unknown, Held, Approved, Rejected}
+	}
+	urgency, rank, id := int64(-1), int64(-1), ""
+	if after != nil {
+		urgency, rank, id = int64(after.Urgency), int64(after.Rank), after.ID
+	}
+	var ops []*Operation
+	err := s.Read(ctx, func(tx *Tx) error {
+		var err error
+		ops, err = rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
+			where cycle_id = $1 and state in `+tx.in("$2")+` and (urgency, rank, id) > ($3, $4, $5)
+			order by urgency, rank, id limit $6`, cycleID, list(stringsOf(states)), urgency, rank, id, limit)
+		return err
+	})
+	return ops, err
+}
+
+// OpenOperation is an operation of an object that a new decision must take into account.
+type OpenOperation struct {
+	ID       string
+	CycleID  string
+	ObjectID string
+	Action   provision.Action
+	State    State
+	Origin   provision.Origin
+	Approved bool
+	Removals int
+}
+
+func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[string][]OpenOperation, error) {
+	scan := func(row scanner) (OpenOperation, error) {
+		var o OpenOperation
+		return o, row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals)
+	}
+	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals
+		from operations o join cycles c on c.id = o.cycle_id
+		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.state in ('planned','applying','held','approved','unknown') and c.state <> 'planned'`, appID, ids)
+	if err != nil {
+		return nil, err
+	}
+	by := map[string][]OpenOperation{}
+	for _, o := range found {
+		by[o.ObjectID] = append(by[o.ObjectID], o)
+	}
+	return by, nil
+}
+
+// Tally counts what the guard looks at for an application, over a window that began at since, for
+// the operations that a cycle has planned: first for accounts and groups, then per group for the
+// members that leave it. What is held already counts with what is planned, so that removals which
+// trickle in one by one join those that wait.
+func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Time) (accounts, updates provision.Tally, groups map[string]provision.Tally, err error) {
+	groups = map[string]provision.Tally{}
+	err = s.Read(ctx, func(tx *Tx) error {
+		row := tx.QueryRow(ctx, `select
+			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
+			(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2),
+			(select count(*) from operations where (cycle_id = $3 and state = 'planned' or app_id = $1 and state = 'held') and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and state = 'applied' and action = 'update' and type = 'user' and not approved and finished_at >= $2),
+			(select count(*) from operations where (cycle_id = $3 and state = 'planned' or app_id = $1 and state = 'held') and action = 'update' and type = 'user' and not approved)`,
+			appID, millis(since), cycleID)
+		if err := row.Scan(&accounts.Enabled, &accounts.Done, &accounts.Proposed, &updates.Done, &updates.Proposed); err != nil {
+			return err
+		}
+		updates.Enabled = accounts.Enabled
+		type count struct {
+			group string
+			provision.Tally
+		}
+		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
+			var c count
+			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.state = 'held' and not h.approved), 0),
+				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and not d.approved and d.finished_at >= $2), 0),
+				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
+			from operations o where o.cycle_id = $3 and o.type = 'group' and o.state = 'planned' and o.removals > 0 and not o.approved
+			group by o.object_id`, appID, millis(since), cycleID)
+		for _, c := range counts {
+			groups[c.group] = c.Tally
+		}
+		return err
+	})
+	return accounts, updates, groups, err
+}
+
+// HoldRemovals holds every planned, unapproved removal of accounts and groups of a cycle.
+func (s *Store) HoldRemovals(ctx context.Context, cycleID, why string) error {
+	return s.hold(ctx, cycleID, why, `action in ('disable','delete')`)
+}
+
+// HoldUpdates holds every planned, unapproved update of a user of a cycle.
+func (s *Store) HoldUpdates(ctx context.Context, cycleID, why string) error {
+	return s.hold(ctx, cycleID, why, `action = 'update' and type = 'user'`)
+}
+
+func (s *Store) hold(ctx context.Context, cycleID, why, which string) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update operations set state = 'held', hold = $1 where cycle_id = $2 and state = 'planned' and not approved and `+which, why, cycleID)
+		return err
+	})
+}
+
+// HoldEnables holds every planned, unapproved enable of a cycle.
+func (s *Store) HoldEnables(ctx context.Context, cycleID, why string) error {
+	return s.hold(ctx, cycleID, why, `action = 'enable'`)
+}
+
+// HoldMembers holds the member removals of a group that a cycle has planned. What else the
+// operation does goes on as a row of its own.
+func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		ops, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
+			where cycle_id = $1 and object_id = $2 and state = 'planned' and removals > 0 and not approved`, cycleID, groupID)
+		if err != nil {
+			return err
+		}
+		for _, o := range ops {
+			held := *o
+			held.ID, held.State, held.Hold = newID(), Held, why
+			held.Edits, held.Add, held.Urgency, held.Action = nil, nil, provision.Removal, provision.Update
+			if err := insertOperations(ctx, tx, &held); err != nil {
+				return err
+			}
+			o.Remove = nil
+			state := Planned
+			if len(o.Edits)+len(o.Add) == 0 && o.Action == provision.Update {
+				state = Dropped
+			}
+			if _, err := tx.Exec(ctx, `update operations set detail = $1, removals = 0, state = $2 where id = $3`, jsonText(detailOf(o)), string(state), o.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// HeldOperations returns what waits for a person, oldest first.
+func (s *Store) HeldOperations(ctx context.Context, appID string) ([]*Operation, error) {
+	var ops []*Operation
+	err := s.Read(ctx, func(tx *Tx) error {
+		var err error
+		ops, err = rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o
+			where app_id = $1 and state = 'held' and exists (select 1 from cycles c where c.id = o.cycle_id and c.state <> 'planned') order by id`, appID)
+		return err
+	})
+	return ops, err
+}
+
+// CopyHeld puts what is held in an application into a plan, so that the plan shows everything that
+// is due.
+func (s *Store) CopyHeld(ctx context.Context, appID, planID string) error {
+	held, err := s.HeldOperations(ctx, appID)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	for _, o := range held {
+		o.ID, o.CycleID = newID(), planID
+	}
+	return s.Write(ctx, func(tx *Tx) error { return insertOperations(ctx, tx, held...) })
+}
+
+// FailPlanned turns the planned operation of an object into a failure that a person must mend.
+func (s *Store) FailPlanned(ctx context.Context, cycleID, objectID string, p provision.Problem) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update operations set error = $1, reason = $2 where cycle_id = $3 and object_id = $4 and state in ('planned','skipped')`,
+			jsonText(p), p.Reason, cycleID, objectID)
+		return err
+	})
+}
+
+// RefreshHeldMembers takes out of a held membership removal whoever belongs to the group again, and
+// drops it when nobody is left. It returns who is still to go.
+func (s *Store) RefreshHeldMembers(ctx context.Context, appID, cycleID, id string, look bool) (map[string]bool, error) {
+	ops, err := read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where id = $1 and state = 'held'`, id)
+	})
+	still := map[string]bool{}
+	if err != nil || len(ops) == 0 {
+		return still, err
+	}
+	o := ops[0]
+	ids := make([]string, len(o.Remove))
+	for i, m := range o.Remove {
+		ids[i] = m.ID
+	}
+	diff, err := s.MemberDiff(ctx, appID, cycleID, o.Source.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range diff.Remove {
+		still[m.ID] = true
+	}
+	if look || len(diff.Remove) == len(o.Remove) {
+		return still, nil
+	}
+	o.Remove = diff.Remove
+	state := Held
+	if len(o.Remove) == 0 {
+		state = Dropped
+	}
+	return still, s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update operations set detail = $1, removals = $2, state = $3 where id = $4`, jsonText(detailOf(o)), len(o.Remove), string(state), o.ID)
+		return err
+	})
+}
+
+// Approve lets held operations through: their objects are due at once, and the guard does not count
+// what comes of them.
+func (s *Store) Approve(ctx context.Context, appID string, ops []*Operation, actor string) error {
+	now := s.Now()
+	return s.Write(ctx, func(tx *Tx) error {
+		for _, o := range ops {
+			if _, err := tx.Exec(ctx, `update operations set state = 'approved', approved = true where id = $1 and state = 'held'`, o.ID); err != nil {
+				return err
+			}
+			if err := setDue(ctx, tx, appID, o.Kind, o.Source.ID, "", now, "approved by "+actor); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Reject turns held operations down: the same removal is not proposed again until the object's
+// verdict changes.
+func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, actor string) error {
+	now := millis(s.Now())
+	return s.Write(ctx, func(tx *Tx) error {
+		for _, o := range ops {
+			if _, err := tx.Exec(ctx, `update operations set state = 'rejected', status = 'skipped', reason = reason || $1, finished_at = $2
+				where id = $3 and state = 'held'`, "; rejected by "+actor, now, o.ID); err != nil {
+				return err
+			}
+			if len(o.Remove) == 0 {
+				if _, err := tx.Exec(ctx, `update links set rejected = $1 where app_id = $2 and type = $3 and object_id = $4`, string(o.Action), appID, string(o.Kind), o.Source.ID); err != nil {
+					return err
+				}
+				continue
+			}
+			ids := make([]string, len(o.Remove))
+			for i, m := range o.Remove {
+				ids[i] = m.ID
+			}
+			if _, err := tx.Exec(ctx, `update link_members set rejected = true where app_id = $1 and group_id = $2 and user_id in `+tx.in("$3"), appID, o.Source.ID, list(ids)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RecoverOperations puts right what a process left that died in the middle of a cycle: what it had
+// not begun is dropped, what it may have sent becomes unknown and its object due at once. It
+// returns how many of each. Only the holder of the application's lease may call it.
+func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, unknown int, err error) {
+	now := s.Now()
+	err = s.Write(ctx, func(tx *Tx) error {
+		type sentRow struct {
+			id, object, name string
+			kind             directory.Kind
+		}
+		sent, err := rowsOf(ctx, tx, func(row scanner) (sentRow, error) {
+			var r sentRow
+			return r, row.Scan(&r.id, &r.kind, &r.object, &r.name)
+		}, `select o.id, o.type, o.object_id, o.object_name from operations o where o.app_id = $1 and o.state = 'applying'`, appID)
+		if err != nil {
+			return err
+		}
+		for _, r := range sent {
+			if _, err := tx.Exec(ctx, `update operations set state = 'unknown', status = 'warning', finished_at = $1, error = $2 where id = $3`, millis(now),
+				jsonText(provision.Problem{Code: "interrupted", Reason: "Muster stopped between sending this and recording the answer", Recommendation: "Nothing to do: the account is looked up before anything is repeated."}), r.id); err != nil {
+				return err
+			}
+			if err := setDue(ctx, tx, appID, r.kind, r.object, "", now, "interrupted"); err != nil {
+				return err
+			}
+		}
+		n, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1
+			where app_id = $2 and state = 'planned' and exists (select 1 from cycles c where c.id = operations.cycle_id and c.state <> 'planned')`, millis(now), appID)
+		if err != nil {
+			return err
+		}
+		dropped, unknown = int(n), len(sent)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update cycles set state = 'stopped', finished_at = $1, error = 'the process ended before the cycle did' where app_id = $2 and state = 'running'`, millis(now), appID)
+		return err
+	})
+	return dropped, unknown, err
+}
