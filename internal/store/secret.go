@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Origin returns the scheme, host and port of an endpoint, in one spelling: what a secret is given
+// for, and the only place that it may be sent to.
+func Origin(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme == "" || u.User != nil {
+		return "", refuse(ErrInvalid, "", "the endpoint is not a URL with scheme and host")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[strings.ToLower(u.Scheme)]
+	}
+	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port, nil
+}
+
+// SetSecret seals a credential of an application for the origin of an endpoint, in place of the one
+// of the same name that there was.
+func (tx *Tx) SetSecret(ctx context.Context, by Actor, appID, name, endpoint, value string) error {
+	origin, err := Origin(endpoint)
+	if err != nil {
+		return err
+	}
+	key, err := tx.s.theKey(true)
+	if err != nil {
+		return err
+	}
+	sealed, err := seal(key, []byte(value), sealContext(appID, name, origin))
+	if err != nil {
+		return fmt.Errorf("sealing a secret: %w", err)
+	}
+	err = tx.insert(ctx, "secrets", []string{"app_id", "name", "origin", "sealed"}, [][]any{{appID, name, origin, sealed}},
+		"on conflict (app_id, name) do update set origin = excluded.origin, sealed = excluded.sealed")
+	if err != nil {
+		return err
+	}
+	return tx.audit(ctx, by, "set secret", subject{"application", appID, name}, nil, map[string]any{"secret": name, "origin": origin})
+}
+
+// SetSecret is [Tx.SetSecret] in a transaction of its own.
+func (s *Store) SetSecret(ctx context.Context, by Actor, appID, name, endpoint, value string) error {
+	return s.Write(ctx, func(tx *Tx) error { return tx.SetSecret(ctx, by, appID, name, endpoint, value) })
+}
+
+func sealContext(appID, name, origin string) string {
+	return strings.Join([]string{"muster secret", appID, name, origin}, "\x00")
+}
+
+// Secret returns a credential of an application to be sent to an endpoint. It is refused with
+// [ErrNeedsSecret] when there is none, when it was given for another origin, and when it was sealed
+// with another key.
+func (s *Store) Secret(ctx context.Context, appID, name, endpoint string) (string, error) {
+	origin, err := Origin(endpoint)
+	if err != nil {
+		return "", err
+	}
+	return read(ctx, s, func(tx *Tx) (string, error) {
+		var given, sealed string
+		err := tx.QueryRow(ctx, "select origin, sealed from secrets where app_id = $1 and name = $2", appID, name).Scan(&given, &sealed)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return "", refuse(ErrNeedsSecret, "give it with `muster config apply`", "the %s is missing", name)
+		case err != nil:
+			return "", fmt.Errorf("reading a secret: %w", err)
+		case given != origin:
+			return "", refuse(ErrNeedsSecret, "give the "+name+" again", "the %s was given for %s, and the connection now needs the %s again for %s", name, given, name, origin)
+		}
+		key, err := s.theKey(false)
+		if err != nil {
+			return "", err
+		}
+		value, err := unseal(key, sealed, sealContext(appID, name, origin))
+		if err != nil {
+			return "", fmt.Errorf("opening the %s: %w", name, err)
+		}
+		return string(value), nil
+	})
+}
+
+// SecretOrigins returns the names of the secrets that an application has, each with the origin that
+// it was given for.
+func (tx *Tx) SecretOrigins(ctx context.Context, appID string) (map[string]string, error) {
+	pairs, err := collect(func(row scanner) (p [2]string, err error) { return p, row.Scan(&p[0], &p[1]) })(
+		tx.Query(ctx, "select name, origin from secrets where app_id = $1", appID))
+	by := make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		by[p[0]] = p[1]
+	}
+	return by, err
+}
+
+// SecretOrigins is [Tx.SecretOrigins] in a transaction of its own.
+func (s *Store) SecretOrigins(ctx context.Context, appID string) (map[string]string, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]string, error) { return tx.SecretOrigins(ctx, appID) })
+}
+
+// KeyFingerprint names the key that secrets are sealed with, "" when there is none yet.
+func (s *Store) KeyFingerprint() (string, error) {
+	key, err := s.theKey(false)
+	if errors.Is(err, ErrNeedsSecret) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return fingerprint(key), nil
+}
