@@ -28,13 +28,9 @@ var server = sync.OnceValues(func() (string, error) {
 	if url := os.Getenv(EnvURL); url != "" {
 		return url, nil
 	}
-	url, stop, err := Start()
-	keep = stop
+	url, _, err := Start()
 	return url, err
 })
-
-// keep holds the pipe to the private server: collected as garbage it would be closed, and the server with it.
-var keep func()
 
 // Database returns the postgres:// URL of a fresh, empty database, owned by a superuser and dropped when the test ends, together
 // with whatever is still connected to it. Its locale is C.UTF-8 on servers that pgtest starts.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -50,6 +51,10 @@ else
 	tail -n 3 "$dir/log" "$dir/start"
 	exit 1
 fi`
+
+// alive holds the pipes to the servers that run, because their callers may have dropped stop: a pipe that is collected as garbage is
+// closed, and its server goes.
+var alive sync.Map
 
 // errNoServer says that PostgreSQL is not installed, or not where Debian, PATH or PGBIN has it.
 var errNoServer = errors.New("initdb was not found in PATH, in $PGBIN or in /usr/lib/postgresql/*/bin")
@@ -190,7 +195,7 @@ func launch(bin, dir, password string, who *syscall.Credential) (string, func(),
 	cmd.Env = append(os.Environ(), "PGBIN="+bin)
 	// A session of its own: an interrupt typed at the terminal is for the tests; the server goes when they have gone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setsid: true}
-	alive, err := cmd.StdinPipe()
+	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return "", nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
@@ -204,12 +209,14 @@ func launch(bin, dir, password string, who *syscall.Credential) (string, func(),
 	said := bufio.NewReader(stdout)
 	if line, _ := said.ReadString('\n'); line != "ready\n" {
 		rest, _ := io.ReadAll(said)
-		alive.Close()
+		pipe.Close()
 		err := cmd.Wait()
 		return "", nil, fmt.Errorf("starting PostgreSQL on port %d: %w: %s", port, err, lastLines(append([]byte(line), rest...)))
 	}
+	alive.Store(pipe, true)
 	stop := func() {
-		alive.Close()
+		alive.Delete(pipe)
+		pipe.Close()
 		_, _ = io.Copy(io.Discard, said) // until the supervisor has closed its side
 		_ = cmd.Wait()
 	}
