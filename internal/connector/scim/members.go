@@ -2,7 +2,9 @@ package scim
 
 import (
 	"context"
+	"slices"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 )
@@ -34,23 +36,33 @@ func memberValues(ids []string) []any {
 	return out
 }
 
-// merge returns the members that there are after a change.
-func merge(have, add, remove []string) []string {
-	gone := make(map[string]bool, len(remove))
-	for _, id := range remove {
-		gone[id] = true
+// merge returns the members that there are after changes.
+func merge(have []string, changes []memberChange) []string {
+	done := map[string]bool{}
+	for _, m := range changes {
+		if !m.add {
+			done[m.id] = true
+		}
 	}
 	var out []string
-	for _, id := range append(append([]string{}, have...), add...) {
-		if !gone[id] {
-			gone[id] = true // once is enough
+	keep := func(id string) {
+		if !done[id] {
+			done[id] = true // once is enough
 			out = append(out, id)
+		}
+	}
+	for _, id := range have {
+		keep(id)
+	}
+	for _, m := range changes {
+		if m.add {
+			keep(m.id)
 		}
 	}
 	return out
 }
 
-// operations writes a batch of member changes: all additions in one operation, each removal in its
+// memberOperations writes a batch of member changes: all additions in one operation, each removal in its
 // own, save where the target wants them as a list.
 func (c *Connector) memberOperations(batch []memberChange) []operation {
 	var ops []operation
@@ -78,11 +90,19 @@ func (c *Connector) memberOperations(batch []memberChange) []operation {
 // refuse them all.
 const maxRefusals = 20
 
+// part is what else is sent with a batch of members: operations of a PATCH, or edits of a PUT.
+type part struct {
+	ops   []operation
+	edits []attr.Edit
+}
+
+func (p part) none() bool { return len(p.ops)+len(p.edits) == 0 }
+
 // applyMembers sends other changes of a group together with its members, in batches that the target
-// takes. A batch that is refused is halved until those who are at fault stand alone in Refused.
+// takes.
 func (w *writing) applyMembers(ctx context.Context, ops []operation, changes []memberChange) *connector.Error {
 	q := w.c.quirks
-	if len(ops) > 0 && (!q.MixMembers || len(changes) == 0) {
+	if !q.MixMembers {
 		if failed := w.patch(ctx, ops); failed != nil {
 			return failed
 		}
@@ -98,7 +118,7 @@ func (w *writing) applyMembers(ctx context.Context, ops []operation, changes []m
 				}
 			}
 		}
-		if failed := w.batch(ctx, ops, changes[:n]); failed != nil {
+		if failed := w.batch(ctx, part{ops: ops}, changes[:n]); failed != nil {
 			return failed
 		}
 		ops, changes = nil, changes[n:]
@@ -106,13 +126,21 @@ func (w *writing) applyMembers(ctx context.Context, ops []operation, changes []m
 	return nil
 }
 
-// batch sends one batch, and halves of it when it is refused.
-func (w *writing) batch(ctx context.Context, ops []operation, batch []memberChange) *connector.Error {
-	all := append(append([]operation{}, ops...), w.c.memberOperations(batch)...)
-	failed := w.patch(ctx, all)
+// sendBatch sends members, and what goes with them, in one request.
+func (w *writing) sendBatch(ctx context.Context, with part, members []memberChange) *connector.Error {
+	if w.c.quirks.Update == "put" {
+		return w.put(ctx, with.edits, nil, members)
+	}
+	return w.patch(ctx, append(slices.Clone(with.ops), w.c.memberOperations(members)...))
+}
+
+// batch sends one batch. One that is refused is halved until those who are at fault stand alone in
+// Refused: one bad member keeps nobody else out.
+func (w *writing) batch(ctx context.Context, with part, members []memberChange) *connector.Error {
+	failed := w.sendBatch(ctx, with, members)
 	switch {
 	case failed == nil:
-		w.tookMembers(batch)
+		w.tookMembers(members)
 		return nil
 	case !refusedMembers(failed):
 		return failed
@@ -127,29 +155,34 @@ func (w *writing) batch(ctx context.Context, ops []operation, batch []memberChan
 			return failed
 		}
 	}
-	if len(ops) > 0 {
+	if !with.none() {
 		// Was it the group's own attributes? Alone, their refusal is the change's.
-		if failed := w.patch(ctx, ops); failed != nil {
+		if failed := w.sendBatch(ctx, with, nil); failed != nil {
 			return failed
 		}
-		return w.batch(ctx, nil, batch)
+		return w.batch(ctx, part{}, members)
 	}
-	if len(batch) == 1 {
-		if !batch[0].add && (failed.Kind == connector.NotFound || failed.Code == connector.CodeNoTarget) {
-			w.tookMembers(batch) // who is no member is removed
-			return nil
-		}
-		w.out.Refused = append(w.out.Refused, connector.Refusal{ID: batch[0].id, Err: failed})
-		if len(w.out.Refused) >= maxRefusals && len(w.out.Added)+len(w.out.Removed) == 0 {
-			return failed
-		}
-		return nil
+	if len(members) == 1 {
+		return w.refuse(members[0], failed)
 	}
-	half := len(batch) / 2
-	if failed := w.batch(ctx, nil, batch[:half]); failed != nil {
+	half := len(members) / 2
+	if failed := w.batch(ctx, part{}, members[:half]); failed != nil {
 		return failed
 	}
-	return w.batch(ctx, nil, batch[half:])
+	return w.batch(ctx, part{}, members[half:])
+}
+
+// refuse notes a member that the target did not take, and ends the change when it seems to take none.
+func (w *writing) refuse(m memberChange, failed *connector.Error) *connector.Error {
+	if !m.add && (failed.Kind == connector.NotFound || failed.Code == connector.CodeNoTarget) {
+		w.tookMembers([]memberChange{m}) // who is no member is removed
+		return nil
+	}
+	w.out.Refused = append(w.out.Refused, connector.Refusal{ID: m.id, Err: failed})
+	if len(w.out.Refused) >= maxRefusals && len(w.out.Added)+len(w.out.Removed) == 0 {
+		return failed
+	}
+	return nil
 }
 
 func (w *writing) tookMembers(batch []memberChange) {

@@ -45,7 +45,8 @@ type Quirks struct {
 	// an account without.
 	PrimaryEmail bool `json:"primary_email"`
 
-	// Members is "shown" when reads of groups hold their members, else "hidden".
+	// Members is "shown" when reads of groups hold their members, "hidden" when they never do, and
+	// "always" when moreover a group without the attribute is known to have none.
 	Members string `json:"members"`
 	// MembersShown is the most members that a read ever shows, 0 for no such bound. A list as long is not
 	// taken for the whole membership.
@@ -81,7 +82,7 @@ var allowed = map[string][]string{
 	"update":         {"patch", "put"},
 	"patch_style":    {"path", "pathless"},
 	"disable":        {"active", "delete", "either"},
-	"members":        {"shown", "hidden"},
+	"members":        {"shown", "hidden", "always"},
 	"member_removal": {"filter", "value"},
 }
 

@@ -52,7 +52,7 @@ func (c *Connector) account(kind directory.Kind, body any) *connector.Account {
 func (c *Connector) members(doc map[string]any) (ids []string, known bool) {
 	list, ok := attr.Member(doc, "members").([]any)
 	if !ok || c.quirks.Members == "hidden" {
-		return nil, false
+		return nil, c.quirks.Members == "always"
 	}
 	seen := make(map[string]bool, len(list))
 	for _, e := range list {

@@ -100,7 +100,7 @@ func (w *writing) create(ctx context.Context) *connector.Error {
 	}
 	w.change.ID = w.out.Account.ID
 	w.out.Added = first
-	return w.applyMembers(ctx, nil, memberChanges(rest, nil))
+	return w.apply(ctx, nil, memberChanges(rest, nil))
 }
 
 // created finds the new account in the answer to a create, or through its Location (RFC 7644 §3.3).
@@ -147,33 +147,37 @@ func (c *Connector) located(kind directory.Kind, ans *connector.Answer) string {
 }
 
 func (w *writing) update(ctx context.Context) *connector.Error {
-	c := w.c
 	edits, fixed := w.changeable()
-	if c.quirks.Update == "put" {
-		if failed := w.put(ctx, edits, nil); failed != nil {
-			return failed
-		}
-		return fixed
-	}
-	ops := c.operations(edits, w.change.Want)
-	if w.change.Action == connector.Enable {
-		ops = append([]operation{{Op: "replace", Path: "active", Value: true}}, ops...)
-	}
-	changes := memberChanges(w.change.Add, w.change.Remove)
-	if w.change.Kind == directory.KindGroup && len(changes) > 0 {
-		if failed := w.applyMembers(ctx, ops, changes); failed != nil {
-			return failed
-		}
-		return fixed
-	}
-	failed := w.patch(ctx, ops)
-	if failed != nil && failed.Code == connector.CodeNoTarget {
-		failed = w.patchFromRead(ctx, failed)
-	}
+	failed := w.apply(ctx, edits, memberChanges(w.change.Add, w.change.Remove))
 	if failed != nil {
 		return failed
 	}
 	return fixed
+}
+
+// apply makes edits of the account, and changes of a group's members.
+func (w *writing) apply(ctx context.Context, edits []attr.Edit, members []memberChange) *connector.Error {
+	if w.c.quirks.Update == "put" {
+		switch {
+		case len(members) > 0:
+			return w.batch(ctx, part{edits: edits}, members)
+		case len(edits) > 0 || w.change.Action == connector.Enable:
+			return w.put(ctx, edits, nil, nil)
+		}
+		return nil
+	}
+	ops := w.c.operations(edits, w.change.Want)
+	if w.change.Action == connector.Enable {
+		ops = append([]operation{{Op: "replace", Path: "active", Value: true}}, ops...)
+	}
+	if len(members) > 0 {
+		return w.applyMembers(ctx, ops, members)
+	}
+	failed := w.patch(ctx, ops)
+	if failed != nil && failed.Code == connector.CodeNoTarget {
+		return w.patchFromRead(ctx, failed)
+	}
+	return failed
 }
 
 // changeable splits off the edits that the target lets nobody make; the others are made all the same.
@@ -274,9 +278,18 @@ func (w *writing) disable(ctx context.Context) *connector.Error {
 	var failed *connector.Error
 	if c.quirks.Update == "put" {
 		inactive := false
-		failed = w.put(ctx, nil, &inactive)
+		failed = w.put(ctx, nil, &inactive, nil)
 	} else {
 		failed = w.patch(ctx, []operation{{Op: "replace", Path: "active", Value: false}})
+	}
+	if failed != nil && failed.Kind == connector.Rejected {
+		// Some refuse every change of a disabled account, this one too.
+		a, read, err := c.one(ctx, connector.Query{Kind: w.change.Kind, ID: w.change.ID, Urgency: w.change.Urgency})
+		w.out.Requests += read.Requests
+		if err == nil && a != nil && !a.Active {
+			w.out.Account = a
+			return nil
+		}
 	}
 	return unlessGone(failed)
 }
@@ -296,7 +309,7 @@ func unlessGone(e *connector.Error) *connector.Error {
 
 // put carries out a change by replacing the resource (RFC 7644 §3.5.1): all that the target shows,
 // with what is to change changed. Active is never left out: a target may take that for false.
-func (w *writing) put(ctx context.Context, edits []attr.Edit, active *bool) *connector.Error {
+func (w *writing) put(ctx context.Context, edits []attr.Edit, active *bool, members []memberChange) *connector.Error {
 	c := w.c
 	path := c.member(w.change.Kind, w.change.ID)
 	a, ans, err := c.one(ctx, connector.Query{Kind: w.change.Kind, ID: w.change.ID, Members: true, Urgency: w.change.Urgency})
@@ -317,14 +330,14 @@ func (w *writing) put(ctx context.Context, edits []attr.Edit, active *bool) *con
 		}
 	}
 	if w.change.Kind == directory.KindGroup {
-		if len(w.change.Add)+len(w.change.Remove) > 0 {
-			if !a.MembersKnown {
-				return &connector.Error{
-					Kind: connector.Rejected, Code: "members_hidden", Reason: c.client.Host() + " does not show a group's members, and would lose them when it is replaced",
-					Advice: "Set the option update of the connection to patch.",
-				}
+		if !a.MembersKnown {
+			return &connector.Error{
+				Kind: connector.Forbidden, Code: "members_hidden", Reason: c.client.Host() + " does not show this group's members, and would lose them when the group is replaced",
+				Advice: "Set the option update of the connection to patch; or, if the target leaves out an empty list of members, members to always.",
 			}
-			doc["members"] = memberValues(merge(a.Members, w.change.Add, w.change.Remove))
+		}
+		if len(members) > 0 {
+			doc["members"] = memberValues(merge(a.Members, members))
 		}
 	} else {
 		doc["active"] = a.Active || w.change.Action == connector.Enable
@@ -337,6 +350,5 @@ func (w *writing) put(ctx context.Context, edits []attr.Edit, active *bool) *con
 		return failed
 	}
 	w.took(ans)
-	w.out.Added, w.out.Removed = w.change.Add, w.change.Remove
 	return nil
 }
