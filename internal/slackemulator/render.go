@@ -15,13 +15,14 @@ type reply struct {
 	status int
 	header http.Header
 	value  any    // JSON; nil means an empty body
+	raw    []byte // the body as it is, in place of value
 	code   string // the error code, for the request log
 }
 
 // encode renders the body. Slack's v1 escapes slashes, as PHP does.
 func (r *reply) encode(escapeSlashes bool) []byte {
 	if r.value == nil {
-		return nil
+		return r.raw
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -1,6 +1,7 @@
 package slackemulator
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -175,6 +176,7 @@ func wholeEdits(c *call, v verb) ([]edit, map[string]bool, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	maps.DeleteFunc(o, func(_ string, v any) bool { return v == nil }) // null is "not said"
 	edits, err := memberEdits(c, o, v)
 	return edits, declared, err
 }
