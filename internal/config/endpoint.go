@@ -1,0 +1,65 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"strings"
+)
+
+// checkURL says what is wrong with the address of a target, and what to write. The message never
+// shows the address, which may hold a password. The token goes there, so plain http is for the
+// machine itself unless allowed by name.
+func checkURL(raw string, allowHTTP bool) (message, hint string) {
+	const example = "write an address such as https://scim.example.com/v2/"
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return "is missing", example
+	case err != nil:
+		return "is not an address", example
+	case u.User != nil:
+		return "holds a user name or password", "take it out; credentials belong to connection.auth"
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "has to begin with https://", example
+	case u.Hostname() == "" || u.Opaque != "" || strings.ContainsAny(u.Host, " _") || badPort(u):
+		return "has no proper host", example
+	case u.RawQuery != "" || u.ForceQuery:
+		return "holds a query (what follows the question mark)", "take it out"
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return "holds a fragment (what follows the number sign)", "take it out"
+	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+		return "is plain http, which would send the token readable", "use https, or set connection.allow_http: true if you must"
+	}
+	return "", ""
+}
+
+func badPort(u *url.URL) bool {
+	port := u.Port()
+	if port == "" {
+		return strings.HasSuffix(u.Host, ":")
+	}
+	n, err := net.LookupPort("tcp", port)
+	return err != nil || n < 1
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// origin is where a secret goes: scheme, host and port, in one spelling; "" for no address.
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[scheme]
+	}
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}

@@ -1,0 +1,231 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// rule judges one value by itself: it says what the value has to be, and a hint, or "" when it is.
+type rule func(v any) (must, hint string)
+
+// rules are what the types of [provision.Application] do not say, by path without indices. What
+// depends on several values, or on the template, is in validate.go.
+var rules = map[string]rule{
+	"name":                                  applicationName,
+	"connection.auth.type":                  oneOf(authTypes...),
+	"connection.limits.requests_per_second": above(0, 100_000),
+	"connection.limits.burst":               above(0, 1_000_000),
+	"connection.limits.concurrency":         above(0, 1_000),
+	"connection.limits.time_scale":          above(0, 1_000_000),
+	"assignments[].role":                    oneOf(roles...),
+	"provisioning.status":                   oneOf("on", "off"),
+	"provisioning.interval":                 atLeast(time.Second),
+	"provisioning.reconcile":                atLeast(time.Second),
+	"provisioning.scope":                    oneOf("assigned", "all"),
+	"provisioning.users.actions[]":          oneOf("create", "update", "disable", "delete"),
+	"provisioning.groups.actions[]":         oneOf("create", "update", "delete"),
+	"provisioning.on_unassign":              oneOf("disable", "delete", "keep"),
+	"provisioning.on_disable":               oneOf("disable", "delete", "keep"),
+	"provisioning.on_delete":                oneOf("disable", "delete", "keep"),
+	"provisioning.hold.min":                 notNegative,
+	"provisioning.hold.max":                 notNegative,
+	"provisioning.hold.window":              atLeast(time.Second),
+	"provisioning.drift.attributes":         oneOf("repair", "report", "ignore"),
+	"provisioning.drift.members":            oneOf("repair", "report", "ignore"),
+	"provisioning.drift.accounts":           oneOf("repair", "report", "ignore"),
+	"mappings.users[].when":                 oneOf(string(mapping.Always), string(mapping.OnCreate)),
+	"mappings.groups[].when":                oneOf(string(mapping.Always), string(mapping.OnCreate)),
+	"mappings.users[].match":                above(0, 100),
+	"mappings.groups[].match":               above(0, 100),
+}
+
+// isWord reports whether the value at a path is a word of a closed set, which needs no quotes.
+func isWord(path string) bool { return rules[path] != nil && path != "name" }
+
+// authTypes are the kinds of credentials that the declarative form knows; a template offers some.
+var authTypes = []string{"bearer", "basic", "header", "oauth2_client_credentials", "oauth2_authorization_code", "jwt_assertion"}
+
+// roles an assignment can have. They are compared exactly, case included: a "default access" that
+// passed for a role of its own would provision people whom it must not.
+var roles = []string{"User", "Group", provision.RoleDefaultAccess}
+
+// secrets are the values that are sealed beside an application instead of being part of it.
+var secrets = []string{"connection.auth.token"}
+
+func isSecret(path string) bool { return slices.Contains(secrets, path) }
+
+// synonyms are words that people bring from elsewhere, with Muster's word.
+var synonyms = map[string]string{
+	"enable": "disable", "deactivate": "disable", "suspend": "disable", "remove": "delete", "deprovision": "disable",
+	"true": "on", "yes": "on", "enabled": "on", "false": "off", "no": "off", "disabled": "off",
+	"everyone": "all", "fix": "repair", "warn": "report",
+}
+
+func oneOf(words ...string) rule {
+	return func(v any) (string, string) {
+		word := reflect.ValueOf(v).String()
+		if slices.Contains(words, word) {
+			return "", ""
+		}
+		hint := ""
+		if near := nearest(word, words); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		} else if s := synonyms[strings.ToLower(word)]; slices.Contains(words, s) {
+			hint = "write " + s
+			if word == "enable" {
+				hint = "disable includes enable"
+			}
+		}
+		return either(words), hint
+	}
+}
+
+func above(limit, most float64) rule {
+	return func(v any) (string, string) {
+		var n float64
+		switch v := v.(type) {
+		case int:
+			n = float64(v)
+		case float64:
+			n = v
+		}
+		switch {
+		case n <= limit:
+			return "more than " + strconv.FormatFloat(limit, 'f', -1, 64), "leave the key out for what the template says"
+		case n > most:
+			return "at most " + strconv.FormatFloat(most, 'f', -1, 64), ""
+		}
+		return "", ""
+	}
+}
+
+func notNegative(v any) (string, string) {
+	if v.(int) < 0 {
+		return "0 or more", ""
+	}
+	return "", ""
+}
+
+func atLeast(least time.Duration) rule {
+	return func(v any) (string, string) {
+		if time.Duration(v.(provision.Duration)) < least {
+			return "at least " + least.String(), ""
+		}
+		return "", ""
+	}
+}
+
+// maxName bounds an application's name in characters.
+const maxName = 100
+
+// applicationName keeps names fit for command lines, addresses and tables.
+func applicationName(v any) (string, string) {
+	name := v.(string)
+	switch {
+	case name == "":
+		return "a name", ""
+	case strings.TrimSpace(name) != name:
+		return "a name without spaces around it", ""
+	case len([]rune(name)) > maxName:
+		return fmt.Sprintf("a name of at most %d characters", maxName), ""
+	case strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/\n\t"):
+		return "a name without slashes, tabs and line breaks that begins with no dash", ""
+	}
+	return "", ""
+}
+
+// tokenElsewhere catches a Slack token in a place that is not sealed.
+func tokenElsewhere(text string) (message, hint string) {
+	if tokenLike.MatchString(text) {
+		return "holds what looks like a token, and would not be sealed", "a token belongs to connection.auth.token"
+	}
+	return "", ""
+}
+
+// written says how a value that writes itself as text is written, and what was perhaps meant.
+func written(t reflect.Type, s scalar) (want, hint string) {
+	if t == reflect.TypeFor[provision.Percent]() {
+		if s.node.ShortTag() == "!!int" || s.node.ShortTag() == "!!float" {
+			hint = "write " + s.node.Value + "%"
+		}
+		return "a percentage from 0% to 100%, or off", hint
+	}
+	text := strings.TrimSpace(s.node.Value)
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+		hint = fmt.Sprintf("write %ds for seconds or %dm for minutes", n, n)
+	} else if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n > 0 && n < 10_000 {
+			hint = fmt.Sprintf("write %dh", n*24)
+		}
+	}
+	return "a duration such as 30s, 10m or 24h", hint
+}
+
+// keysOf returns the keys of a struct, by their json names, with the index of the field.
+func keysOf(t reflect.Type) map[string]int {
+	keys := make(map[string]int, t.NumField())
+	for i := range t.NumField() {
+		if name := keyOf(t.Field(i)); name != "" && (t != limitsType || name != "off") {
+			keys[name] = i
+		}
+	}
+	return keys
+}
+
+// keyOf returns the key of a field, "" for a field that the declarative form does not have.
+func keyOf(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if name == "-" {
+		return ""
+	}
+	return name
+}
+
+// homesOf returns the parts of the declarative form that have a key of this name, two at most.
+func homesOf(key string) []string {
+	var homes []string
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			name := keyOf(f)
+			if name == "" {
+				continue
+			}
+			if name == key && path != "" {
+				homes = append(homes, path)
+			}
+			inner := f.Type
+			full := join(path, name)
+			if inner.Kind() == reflect.Slice {
+				inner, full = inner.Elem(), full+"[]"
+			}
+			if inner.Kind() == reflect.Struct {
+				walk(inner, full)
+			}
+		}
+	}
+	walk(reflect.TypeFor[provision.Application](), "")
+	if len(homes) > 2 {
+		return nil
+	}
+	return homes
+}
+
+// cause shortens what the operating system says of a file to the reason alone.
+func cause(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
