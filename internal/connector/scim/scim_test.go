@@ -48,7 +48,6 @@ func bench(t *testing.T, does connectortest.Behaviour, options map[string]string
 		Refused:   open(t, endpoint, "another-token", options),
 		User:      connectortest.Person, Group: connectortest.GroupNamed,
 		Match: "userName", Text: "title", NoID: "U9",
-		Users: func() int { return len(target.UserIDs()) },
 		Active: func(id string) bool {
 			u := target.User(id)
 			return u != nil && u["active"] == true
