@@ -192,6 +192,7 @@ func refine(e *connector.Error, body any) {
 	}
 	code := codeIn(aboutUser.ReplaceAllString(text, ""))
 	if code == "" {
+		e.Reason = aboutUser.ReplaceAllString(e.Reason, "")
 		return
 	}
 	e.Code = code

@@ -23,9 +23,9 @@ var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding
 //
 //	Ada                        ada                    lower case
 //	ada.lovelace@example.org   ada.lovelace           the local part of an address
-//	o'brien                    o_brien-k2u3zd         other characters become _, as Slack makes them
-//	maximiliane.mustermann-ott maximiliane.m-5qcp2a   at most 21 characters
-//	山田                       user-vwrrzb            something must be left
+//	o'brien                    o_brien-mw4hc5         other characters become _, as Slack makes them
+//	maximiliane.mustermann-ott maximiliane.m-ks5tlf   at most 21 characters
+//	山田                       user-nmhbzd            something must be left
 //
 // Where more is lost than case and domain, a hash of the whole value follows, so that two people whose
 // names have one shape get two names, the same ones on every day and in every order. A name that Slack
