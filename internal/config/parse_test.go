@@ -309,7 +309,7 @@ func FuzzParse(f *testing.F) {
 		for i, a := range doc.Applications {
 			apps[i] = a.Application
 		}
-		text, err := render(apps)
+		text, err := render(apps, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,15 +25,20 @@ var inline = map[string]bool{
 
 // render writes applications in the declarative form, every value that the application has: a file
 // that left out what the template says today would mean something else when the template changes.
-// A value that is absent while the template has one is written too, empty.
-func render(apps []provision.Application) ([]byte, error) {
+// A value that is absent while the template has one is written too, empty. Tokens says by name which
+// applications have a sealed token.
+func render(apps []provision.Application, tokens map[string]bool) ([]byte, error) {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	if len(apps) == 0 {
 		list.Style = yaml.FlowStyle
 	}
 	for i := range apps {
 		app, base := normal(apps[i]), templateOf(apps[i])
-		list.Content = append(list.Content, writer{}.object(reflect.ValueOf(app), reflect.ValueOf(base), ""))
+		n := writer{}.object(reflect.ValueOf(app), reflect.ValueOf(base), "")
+		if auth := member(member(n, "connection"), "auth"); auth != nil && len(auth.Content) > 0 {
+			auth.Content[len(auth.Content)-2].FootComment = tokenComment(tokens[app.Name])
+		}
+		list.Content = append(list.Content, n)
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{word("applications"), list}}
 	var b bytes.Buffer
@@ -46,6 +51,27 @@ func render(apps []provision.Application) ([]byte, error) {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// tokenComment stands where the token would.
+func tokenComment(sealed bool) string {
+	if sealed {
+		return "# token: is sealed, and stays as it is while it is left out here"
+	}
+	return "# token: there is none yet"
+}
+
+// member returns the value of a key, nil when there is none.
+func member(n *yaml.Node, key string) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
 }
 
 // normal brings what means the same into one form, so that it compares equal.

@@ -16,7 +16,7 @@ import (
 
 func TestRender(t *testing.T) {
 	t.Parallel()
-	text, err := render([]provision.Application{parse(t, product).Applications[0].Application})
+	text, err := render([]provision.Application{parse(t, product).Applications[0].Application}, map[string]bool{"slack": true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +28,7 @@ func TestRender(t *testing.T) {
       web_api: https://slack.com/api/
       auth:
         type: bearer
+        # token: is sealed, and stays as it is while it is left out here
       limits: {concurrency: 16}
     assignments:
       - {group: Engineering, role: User}
@@ -164,7 +165,7 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		apps := []provision.Application{applications.Draw(t, "app")}
-		text, err := render(apps)
+		text, err := render(apps, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +176,7 @@ func TestRoundTrip(t *testing.T) {
 		if changes := compare(apps[0], doc.Applications[0].Application); len(changes) > 0 {
 			t.Fatalf("changes %v\nin\n%s", changes, text)
 		}
-		again, err := render([]provision.Application{doc.Applications[0].Application})
+		again, err := render([]provision.Application{doc.Applications[0].Application}, nil)
 		if err != nil || string(again) != string(text) {
 			t.Fatalf("%v: written again it differs:\n%s", err, cmp.Diff(string(text), string(again)))
 		}

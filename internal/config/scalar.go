@@ -45,11 +45,16 @@ func (r *reader) scalar(n *yaml.Node, what string) (scalar, bool) {
 		}
 		s.text, s.replaced = text, true
 	}
-	if !utf8.ValidString(s.text) || strings.ContainsFunc(s.text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f }) {
+	if !legible(s.text) {
 		r.add(r.at(n), "", "%s holds a control character", what)
 		return s, false
 	}
 	return s, true
+}
+
+// legible reports whether a text is UTF-8 without control characters other than line breaks and tabs.
+func legible(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f })
 }
 
 func (r *reader) expand(n *yaml.Node, what string) (string, bool) {
