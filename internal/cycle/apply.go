@@ -306,6 +306,9 @@ func (d *dispatcher) take1(f finished) {
 	delete(d.rank, w.Source.ID)
 	if f.unsent {
 		d.queue = append(d.queue, w)
+		if f.failure != nil {
+			d.breaker(f.failure)
+		}
 		return
 	}
 	if l := f.result.Link; l != nil && w.Kind == directory.KindUser {

@@ -23,12 +23,10 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 		}
 	case connector.Unauthorised:
 		// The credentials are at fault, not the object: it is left as it was.
-		r.stopLater(e)
-		return finished{work: w, unsent: true}
+		return finished{work: w, unsent: true, failure: e}
 	case connector.Forbidden:
 		if why := r.lockedOut(ctx); why != nil {
-			r.stopLater(why)
-			return finished{work: w, unsent: true}
+			return finished{work: w, unsent: true, failure: why}
 		}
 	case connector.NotFound:
 		if w.Action != provision.Create {
@@ -54,15 +52,6 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 
 func problemOf(e *connector.Error) provision.Problem {
 	return provision.Problem{Code: e.Code, Reason: e.Reason, Recommendation: e.Advice, HTTPStatus: e.Status}
-}
-
-// stopLater ends the pass from a worker.
-func (r *run) stopLater(why *connector.Error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stopped == nil {
-		r.stopped = why
-	}
 }
 
 // lockedOut tells a 403 for one object from credentials that may do nothing any more: when even

@@ -106,8 +106,7 @@ type candidate struct {
 	// escrowed says that an earlier operation of the object failed.
 	escrowed bool
 	failure  *provision.Problem // the mapping failed for this object
-	forget   []string
-	only     []string // of a group: the members that were looked at, nil for all
+	only     []string           // of a group: the members that were looked at, nil for all
 }
 
 func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
@@ -131,6 +130,9 @@ func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
 		}
 	}
 	if err := r.match(ctx, directory.KindUser, work, strangers); err != nil {
+		return err
+	}
+	if err := r.seen(ctx, directory.KindUser, work); err != nil {
 		return err
 	}
 	return r.plan(ctx, work)
@@ -216,8 +218,14 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 		if err := r.match(ctx, directory.KindGroup, found, len(found)); err != nil {
 			return err
 		}
+		if err := r.seen(ctx, directory.KindGroup, found); err != nil {
+			return err
+		}
 		for _, c := range found {
 			if err := r.members(ctx, c, work[c.Subject.ID]); err != nil {
+				return err
+			}
+			if err := r.lost(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -272,7 +280,11 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		return fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
 	}
 	c.Members = provision.Members{Add: diff.Add, Remove: diff.Remove}
-	c.forget = diff.Forget
+	if len(diff.Forget) > 0 && !r.preview {
+		if err := r.engine.Store.ForgetMembers(ctx, r.app.ID, c.Subject.ID, diff.Forget); err != nil {
+			return err
+		}
+	}
 	if len(diff.Missing) > 0 && !r.preview {
 		if err := r.engine.Store.AddWaiting(ctx, r.app.ID, directory.KindGroup, c.Subject.ID, diff.Missing); err != nil {
 			return err

@@ -143,7 +143,7 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 // start or the end of a grace period, a rejection or a failure that is over.
 func (c *candidate) touches(op *provision.Operation) bool {
 	switch {
-	case c.Link == nil, c.escrowed, c.link.Rematch, len(c.forget) > 0, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
+	case c.Link == nil, c.escrowed, c.link.Rematch, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
 		return true
 	}
 	return c.Verdict.In && (!c.Link.Leaving.IsZero() || c.Link.Rejected != "")

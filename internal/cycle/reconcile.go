@@ -1,6 +1,184 @@
 package cycle
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"sort"
 
-func (r *run) reconcile(ctx context.Context) error { return nil }
-func (r *run) adopt(ctx context.Context) error     { return nil }
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// reconcile reads the target completely before anything is decided. What an incomplete reading did
+// not show is not concluded to be missing.
+func (r *run) reconcile(ctx context.Context) error {
+	kinds := []directory.Kind{directory.KindUser}
+	if r.app.Provisioning.Groups.Enabled {
+		kinds = append(kinds, directory.KindGroup)
+	}
+	for _, kind := range kinds {
+		complete, err := r.walk(ctx, kind, 0)
+		if err != nil {
+			return err
+		}
+		r.walked[kind], r.complete[kind] = true, complete
+	}
+	return nil
+}
+
+// seen fills in how the linked accounts of candidates look at the target now.
+func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) error {
+	if r.cycle.Type != Reconcile || !r.walked[kind] {
+		return nil
+	}
+	var ids []string
+	for _, c := range work {
+		if c.Link != nil {
+			ids = append(ids, c.Link.Account.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	accounts, err := r.engine.Store.SeenByID(ctx, r.app.ID, kind, ids)
+	if err != nil {
+		return err
+	}
+	for _, c := range work {
+		if c.Link == nil {
+			continue
+		}
+		if a, ok := accounts[c.Link.Account.ID]; ok {
+			c.Seen, c.Looked = &a, true
+		} else {
+			c.Looked = r.complete[kind]
+		}
+	}
+	return nil
+}
+
+// lost adds the members that Muster put into a group and that the target does not show any more.
+func (r *run) lost(ctx context.Context, c *candidate) error {
+	if c.Seen == nil || !c.Seen.MembersKnown || !c.Verdict.In || r.app.Provisioning.Drift.Members != "repair" {
+		return nil
+	}
+	there := map[string]bool{}
+	for _, id := range c.Seen.Members {
+		there[id] = true
+	}
+	kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(kept))
+	for i, m := range kept {
+		ids[i] = m.ID
+	}
+	accounts, err := r.engine.Store.MemberAccounts(ctx, r.app.ID, c.Subject.ID, ids)
+	if err != nil {
+		return err
+	}
+	enabled, err := r.engine.Store.AccountsOf(ctx, r.app.ID, ids)
+	if err != nil {
+		return err
+	}
+	leaving := map[string]bool{}
+	for _, m := range append(c.Members.Remove, c.Members.Add...) {
+		leaving[m.ID] = true
+	}
+	for _, m := range kept {
+		if enabled[m.ID] != "" && !there[accounts[m.ID]] && !leaving[m.ID] {
+			c.Members.Add = append(c.Members.Add, m)
+		}
+	}
+	return nil
+}
+
+// adopt makes the pass carry out a saved plan, and nothing else. Everything is decided anew and
+// compared: only when both say the same is the plan run, with the values that it showed.
+func (r *run) adopt(ctx context.Context) error {
+	s := r.engine.Store
+	plan, err := s.CycleByID(ctx, r.app.ID, r.opts.PlanID)
+	if err != nil {
+		return err
+	}
+	if plan.Basis != r.app.basis {
+		return &ErrPlanStale{ID: plan.ID, Changes: []string{"the configuration of " + r.app.Name + " has changed since"}}
+	}
+	if err := r.gather(ctx); err != nil {
+		return err
+	}
+	if err := r.guard(ctx); err != nil {
+		return err
+	}
+	then, err := r.outline(ctx, plan.ID)
+	if err != nil {
+		return err
+	}
+	now, err := r.outline(ctx, r.cycle.ID)
+	if err != nil {
+		return err
+	}
+	held, err := s.HeldOperations(ctx, r.app.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range held {
+		now[r.line(o)] = o
+	}
+	var differ []string
+	for line, o := range now {
+		if then[line] == nil {
+			differ = append(differ, fmt.Sprintf("now also due: %s %s %s", o.Action, o.Kind, o.Source.Name))
+		}
+	}
+	for line, o := range then {
+		if now[line] == nil {
+			differ = append(differ, fmt.Sprintf("no longer due as planned: %s %s %s", o.Action, o.Kind, o.Source.Name))
+		}
+	}
+	if len(differ) > 0 {
+		sort.Strings(differ)
+		return &ErrPlanStale{ID: plan.ID, Changes: differ}
+	}
+	// Values made by chance or by the clock must be those that the plan showed.
+	for line, o := range now {
+		if o.Action == provision.Create && o.State == store.Planned {
+			if err := s.SetWant(ctx, o.ID, then[line].Want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outline returns what a cycle or a plan is to do, by a line that two of them share when they mean
+// the same.
+func (r *run) outline(ctx context.Context, cycleID string) (map[string]*store.Operation, error) {
+	lines := map[string]*store.Operation{}
+	var after *store.Operation
+	for {
+		page, err := r.engine.Store.Operations(ctx, cycleID, []store.State{store.Planned, store.Held}, after, 1000)
+		if err != nil || len(page) == 0 {
+			return lines, err
+		}
+		for _, o := range page {
+			if o.Action != provision.Skip && o.Error == nil {
+				lines[r.line(o)] = o
+			}
+		}
+		after = page[len(page)-1]
+	}
+}
+
+func (r *run) line(o *store.Operation) string {
+	shown := o.Operation
+	if o.Action == provision.Create {
+		shown.Want = o.Want.Clone()
+		for _, path := range r.app.program(o.Kind).CreateOnly() {
+			delete(shown.Want, path)
+		}
+	}
+	return fmt.Sprintf("%s %s %s %s %t %v", o.Kind, o.Action, o.Source.ID, o.Target.ID, o.State == store.Held, shown.Changes())
+}

@@ -27,6 +27,7 @@ type run struct {
 	looked   []*store.Work           // what has been decided about
 	walked   map[directory.Kind]bool // listed completely in this pass
 	unlisted map[directory.Kind]bool // a walk was given up
+	complete map[directory.Kind]bool // and without missing any
 	claims   map[string]claim        // accounts that unlinked objects of this pass match
 
 	later []store.Later // objects whose turn comes when what is under way for them has ended
@@ -114,7 +115,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]claim{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]claim{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {

@@ -32,7 +32,11 @@ type Object struct {
 	// matching is then the one that Muster made.
 	Resumed bool
 	Members Members
-	Now     time.Time
+	// Seen is the linked account as a reconcile has just read it; with Looked set and Seen nil a
+	// complete reading did not find it.
+	Seen   *Candidate
+	Looked bool
+	Now    time.Time
 }
 
 // Members are the differences between the membership that a group is to have and the one that
@@ -75,7 +79,7 @@ func Decide(app *Application, o Object) *Operation {
 	case o.Link == nil:
 		decideNewcomer(o, op)
 	default:
-		decideLinked(o, op)
+		decideLinked(app, o, op)
 	}
 	allow(app, op)
 	status := "success"
@@ -136,9 +140,12 @@ func adoptionEdits(have, want attr.Set) []attr.Edit {
 	})
 }
 
-func decideLinked(o Object, op *Operation) {
+func decideLinked(app *Application, o Object, op *Operation) {
 	op.Edits = attr.Diff(o.Link.Wanted, o.Want)
 	op.Add, op.Remove = o.Members.Add, o.Members.Remove
+	if o.Looked && decideDrift(app, o, op) {
+		return
+	}
 	switch {
 	case !o.Link.Enabled:
 		op.set(Enable, Returned, "in scope again: "+o.Verdict.Why())
@@ -194,6 +201,10 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 	switch {
 	case policy == "keep":
 		op.set(Skip, NotAllowed, why+"; the account is kept as it is ("+key+": keep)")
+		return
+	case policy == "disable" && o.reactivated():
+		op.Urgency = Removal
+		op.set(Disable, Drifted, why+"; the account was switched on at the target, and is switched off again")
 		return
 	case policy == "disable" && !o.Link.Enabled:
 		op.set(Skip, Unchanged, why+"; the account is already deactivated")

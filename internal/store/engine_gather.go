@@ -52,9 +52,6 @@ type Placed struct{ ID, ManagerID string }
 // feedSlice bounds how much of the feed is looked at in one go.
 const feedSlice = 5000
 
-// dueAll is the object id of a due row that asks for everything to be looked at.
-const dueAll = "*"
-
 // Which objects in escrow a look takes up.
 type Retry int
 
@@ -112,7 +109,7 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		}
 		for _, i := range append(retries, w.due...) {
 			switch {
-			case i.object == dueAll:
+			case i.object == dueEverything:
 				w.All = true
 			case i.kind == directory.KindUser:
 				users[i.object] = true
@@ -458,6 +455,15 @@ func (s *Store) KeptMembers(ctx context.Context, appID, groupID string) ([]provi
 		return rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) },
 			`select m.user_id, coalesce(l.object_name, m.user_id) from link_members m left join links l on l.app_id = m.app_id and l.type = 'user' and l.object_id = m.user_id
 			where m.app_id = $1 and m.group_id = $2 and m.origin = 'added' and not m.rejected order by 2`, appID, groupID)
+	})
+}
+
+// ForgetMembers drops members that were in a target's group before Muster came and that do not
+// belong to it any more: they stay there, and are no longer of interest.
+func (s *Store) ForgetMembers(ctx context.Context, appID, groupID string, users []string) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and origin = 'found' and user_id in `+tx.in("$3"), appID, groupID, list(users))
+		return err
 	})
 }
 

@@ -369,6 +369,14 @@ func (s *Store) CopyHeld(ctx context.Context, appID, planID string) error {
 	return s.Write(ctx, func(tx *Tx) error { return insertOperations(ctx, tx, held...) })
 }
 
+// SetWant replaces the wanted attributes of a planned operation.
+func (s *Store) SetWant(ctx context.Context, id string, want attr.Set) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update operations set want = $1 where id = $2 and state = 'planned'`, jsonText(want), id)
+		return err
+	})
+}
+
 // FailPlanned turns the planned operation of an object into a failure that a person must mend.
 func (s *Store) FailPlanned(ctx context.Context, cycleID, objectID string, p provision.Problem) error {
 	return s.Write(ctx, func(tx *Tx) error {
