@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strings"
 	"sync"
 
@@ -68,11 +69,12 @@ func list(values []string) string {
 // maxParams stays under SQLite's limit of 32,766 parameters for one statement (PostgreSQL: 65,535).
 const maxParams = 20_000
 
-// insert writes rows in as few statements as the databases allow. conflict is what follows the
-// values: "" or an "on conflict …" clause.
+// insert writes rows, many with one statement. conflict is what follows the values: "" or an
+// "on conflict …" clause. The numbers of rows are powers of two, so that the texts which the
+// databases and we remember as prepared are few.
 func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [][]any, conflict string) error {
-	for size := maxParams / len(columns); len(rows) > 0; {
-		n := min(size, len(rows))
+	for len(rows) > 0 {
+		n := 1 << (bits.Len(uint(min(len(rows), maxParams/len(columns)))) - 1)
 		args := make([]any, 0, n*len(columns))
 		for _, row := range rows[:n] {
 			args = append(args, row...)

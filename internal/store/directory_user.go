@@ -65,10 +65,17 @@ func searchText(u *directory.User) string {
 
 // saveUsers writes rows as they are, new ones and changed ones, and tells the feed of them.
 func (tx *Tx) saveUsers(ctx context.Context, users []*userRow) error {
+	for _, u := range users {
+		tx.touched(ChangedUser, u.ID)
+	}
+	return tx.insertUsers(ctx, users)
+}
+
+// insertUsers writes rows as they are, without a word to the feed.
+func (tx *Tx) insertUsers(ctx context.Context, users []*userRow) error {
 	rows := make([][]any, len(users))
 	for i, u := range users {
 		rows[i] = u.values()
-		tx.touched(ChangedUser, u.ID)
 	}
 	return tx.insert(ctx, "users", userColumns, rows, replacing("id", userColumns))
 }

@@ -43,7 +43,8 @@ create index users_email   on users (email_key);
 create index users_manager on users (manager_id);
 create index users_waiting on users (manager_key) where manager_key is not null;
 create index users_source  on users (source, active);
-create index users_deleted on users (user_name_key) where deleted_at is not null;
+create index users_name_deleted     on users (user_name_key)       where deleted_at is not null;
+create index users_external_deleted on users (source, external_id) where external_id is not null and deleted_at is not null;
 
 create table groups (
   id           text   primary key,

@@ -1,0 +1,428 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/source"
+)
+
+// ImportOptions say how records are brought into the directory.
+type ImportOptions struct {
+	Source string // name of the source; people are told apart by it, see [directory.User]
+	// Full says that the records are all of the source: people whom it brought before and now lacks
+	// are deactivated, unless the guard says no, see [ImportResult.Guard].
+	Full          bool
+	AllowRemovals bool // overrides the guard
+	DryRun        bool // says what would be done, and writes nothing
+	Verbose       bool // rows of what went well, too
+	Actor         Actor
+	Progress      func(records int) // called now and then with the number of records done; may be nil
+}
+
+// ImportResult is what came of an import.
+type ImportResult struct {
+	Source      string      `json:"source"`
+	Created     int         `json:"created"`
+	Updated     int         `json:"updated"`
+	Unchanged   int         `json:"unchanged"`
+	Deactivated int         `json:"deactivated"`
+	Failed      int         `json:"failed"`
+	Rows        []ImportRow `json:"rows"` // of failed records, by line; with Verbose of all
+	Warnings    []string    `json:"warnings,omitempty"`
+	// Guard says why nobody was deactivated although the records were said to be all; "" when the
+	// guard had no objection.
+	Guard string `json:"guard,omitempty"`
+	// Incomplete says why the input could not be read to its end; what came before it is in.
+	Incomplete string `json:"incomplete,omitempty"`
+}
+
+// Exit is the exit status of the import: 4 when something of it failed or was held back.
+func (r ImportResult) Exit() int {
+	if r.Failed > 0 || r.Guard != "" || r.Incomplete != "" {
+		return 4
+	}
+	return 0
+}
+
+// ImportRow is what became of one record.
+type ImportRow struct {
+	Line   int    `json:"line"`
+	Name   string `json:"name"`
+	Status string `json:"status"` // created, updated, unchanged, failed
+	Error  string `json:"error,omitempty"`
+}
+
+const (
+	created   = "created"
+	updated   = "updated"
+	unchanged = "unchanged"
+	failed    = "failed"
+)
+
+const (
+	importSlice = 1000   // records of one transaction
+	lateLimit   = 10_000 // records kept back, see importer.late
+)
+
+// Import brings the records of a source into the directory.
+//
+// A record is the same person by id, else by externalId of the same source, else by userName. The
+// records are read once, in slices of one transaction each, so an import that is killed leaves
+// whole slices behind, and running it again ends right. What points at something later in the input
+// (members, a manager by DN) waits for the end.
+func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) (ImportResult, error) {
+	im := &importer{s: s, opts: o, in: s.Write, seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+	im.result = ImportResult{Source: o.Source, Rows: []ImportRow{}}
+	if !storable(o.Source) || o.Source == "" {
+		return im.result, refuse(ErrInvalid, "", "an import needs the name of its source")
+	}
+	run := func() error {
+		if err := im.records(ctx, src); err != nil {
+			return err
+		}
+		return im.finish(ctx)
+	}
+	var err error
+	if o.DryRun {
+		err = s.rehearse(ctx, func(tx *Tx) error {
+			im.in = func(_ context.Context, fn func(*Tx) error) error {
+				tx.pending, tx.written = nil, nil
+				return fn(tx)
+			}
+			return run()
+		})
+	} else {
+		err = run()
+	}
+	slices.SortStableFunc(im.result.Rows, func(a, b ImportRow) int { return cmp.Compare(a.Line, b.Line) })
+	if err != nil {
+		return im.result, fmt.Errorf("importing %s: %w", o.Source, err)
+	}
+	if r := im.result; !o.DryRun && r.Created+r.Updated+r.Deactivated > 0 {
+		err = s.Audit(ctx, o.Actor, Entry{Action: "import", Type: "source", Object: o.Source, Name: o.Source, After: map[string]any{
+			"created": r.Created, "updated": r.Updated, "deactivated": r.Deactivated, "failed": r.Failed, "full": o.Full,
+		}})
+	}
+	return im.result, err
+}
+
+// refKey is a record's Ref in 16 bytes: with 100,000 DNs that is most of an import's memory.
+type refKey [16]byte
+
+func keyOf(ref string) refKey {
+	sum := sha256.Sum256([]byte(ref))
+	return refKey(sum[:16])
+}
+
+// target is what a Ref stands for.
+type target struct {
+	id   uuid.UUID
+	kind directory.Kind
+}
+
+// importer is one run of an import. Its fields change only between transactions, because a
+// transaction may be run again; a transaction's own findings are in an outcome.
+type importer struct {
+	s      *Store
+	opts   ImportOptions
+	in     func(context.Context, func(*Tx) error) error // runs a transaction
+	result ImportResult
+
+	done       int
+	unreadable int               // records that could not be used at all
+	seen       map[uuid.UUID]int // users and groups of this input, and the line that spoke of them
+	refs       map[refKey]target
+	// late are records whose userName another person has at this moment: somebody who gives the name
+	// up further down, or swaps with this one.
+	late     []source.Record
+	managers []lateManager
+	groups   []lateGroup
+	dangling map[string]int // what points nowhere: what it is → how often
+}
+
+// lateManager is a person whose manager comes later in the input, by DN.
+type lateManager struct {
+	row     ImportRow
+	id      uuid.UUID
+	manager refKey
+}
+
+// lateGroup is a group whose members are set when all records are in.
+type lateGroup struct {
+	row     ImportRow
+	id      uuid.UUID
+	known   []target           // members found so far
+	unknown []source.MemberRef // and the others
+}
+
+// outcome is what a transaction found; it counts only when the transaction is through.
+type outcome struct {
+	rows       []ImportRow
+	unreadable int
+	seen       map[uuid.UUID]int
+	refs       map[refKey]target
+	late       []source.Record
+	managers   []lateManager
+	groups     []lateGroup
+	warnings   []string
+}
+
+// records reads the input to its end, or to where it can be read no further.
+func (im *importer) records(ctx context.Context, src source.Source) error {
+	slice := make([]source.Record, 0, importSlice)
+	flush := func() error {
+		err := im.slice(ctx, slice, false)
+		slice = slice[:0]
+		if err == nil && len(im.late) >= lateLimit {
+			err = im.retry(ctx)
+		}
+		return err
+	}
+	for rec, err := range src.Records() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			im.result.Incomplete = err.Error()
+			break
+		}
+		if slice = append(slice, rec); len(slice) == importSlice {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// retry brings in what was kept back for another person's name.
+func (im *importer) retry(ctx context.Context) error {
+	late := im.late
+	im.late = nil
+	return im.slice(ctx, late, true)
+}
+
+// slice brings in some records in one transaction.
+func (im *importer) slice(ctx context.Context, records []source.Record, final bool) error {
+	if len(records) == 0 {
+		return nil
+	}
+	var out *outcome
+	err := im.in(ctx, func(tx *Tx) error {
+		out = &outcome{seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+		var people, teams []source.Record
+		for _, rec := range records {
+			out.warnings = append(out.warnings, rec.Warnings...)
+			switch {
+			case rec.Err != nil:
+				out.unreadable++
+				out.fail(rec, rec.Err)
+			case rec.Kind == directory.KindGroup:
+				teams = append(teams, rec)
+			default:
+				people = append(people, rec)
+			}
+		}
+		if err := im.people(ctx, tx, out, people, final); err != nil {
+			return err
+		}
+		return im.teams(ctx, tx, out, teams)
+	})
+	if err != nil {
+		return err
+	}
+	for id, line := range out.seen {
+		im.seen[id] = line
+	}
+	for key, t := range out.refs {
+		im.refs[key] = t
+	}
+	im.late = append(im.late, out.late...)
+	im.managers = append(im.managers, out.managers...)
+	im.unreadable += out.unreadable
+	for _, w := range out.warnings {
+		im.warn(w)
+	}
+	for _, g := range out.groups {
+		im.groups = append(im.groups, im.shrink(g))
+	}
+	im.count(out.rows...)
+	im.done += len(records) - len(out.late)
+	if im.opts.Progress != nil {
+		im.opts.Progress(im.done)
+	}
+	return nil
+}
+
+func (out *outcome) fail(rec source.Record, err error) {
+	out.rows = append(out.rows, ImportRow{Line: rec.Line, Name: rec.Name, Status: failed, Error: err.Error()})
+}
+
+// maxWarnings keeps a file that is wrong in every row from filling the memory.
+const maxWarnings = 100
+
+func (im *importer) warn(text string) {
+	if len(im.result.Warnings) < maxWarnings && !slices.Contains(im.result.Warnings, text) {
+		im.result.Warnings = append(im.result.Warnings, text)
+	}
+}
+
+func (im *importer) count(rows ...ImportRow) {
+	for _, row := range rows {
+		switch row.Status {
+		case created:
+			im.result.Created++
+		case updated:
+			im.result.Updated++
+		case unchanged:
+			im.result.Unchanged++
+		case failed:
+			im.result.Failed++
+		}
+		if row.Status == failed || im.opts.Verbose {
+			im.result.Rows = append(im.result.Rows, row)
+		}
+	}
+}
+
+// finish does what can be done only when all records are in.
+func (im *importer) finish(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{im.retry, im.lateManagers, im.lateMembers, im.absent} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	for _, what := range []string{"managers", "members"} {
+		if n := im.dangling[what]; n > 0 {
+			im.warn(fmt.Sprintf("%d %s are named that are neither in this input nor in the directory", n, what))
+		}
+	}
+	return nil
+}
+
+func (im *importer) dangle(what string, n int) {
+	if im.dangling == nil {
+		im.dangling = map[string]int{}
+	}
+	im.dangling[what] += n
+}
+
+// lateManagers sets the managers who came after their reports.
+func (im *importer) lateManagers(ctx context.Context) error {
+	for chunk := range slices.Chunk(im.managers, importSlice) {
+		var rows []ImportRow
+		var lost int
+		err := im.in(ctx, func(tx *Tx) error {
+			rows, lost = rows[:0], 0
+			ids := make([]string, len(chunk))
+			for i, m := range chunk {
+				ids[i] = m.id.String()
+			}
+			found, err := tx.users(ctx, "where id in "+tx.in("$1")+tx.s.dialect.lockRow, list(ids))
+			if err != nil {
+				return err
+			}
+			by := map[string]*userRow{}
+			for _, u := range found {
+				by[u.ID] = u
+			}
+			var save []*userRow
+			for _, m := range chunk {
+				u, boss := by[m.id.String()], im.refs[m.manager]
+				row := m.row
+				switch {
+				case boss.id == uuid.Nil:
+					lost++
+				case u != nil && u.ManagerID != boss.id.String():
+					u.ManagerID, u.managerKey, u.Modified = boss.id.String(), "", tx.s.Now()
+					save = append(save, u)
+					if row.Status == unchanged {
+						row.Status = updated
+					}
+				}
+				rows = append(rows, row)
+			}
+			return tx.saveUsers(ctx, save)
+		})
+		if err != nil {
+			return fmt.Errorf("setting managers: %w", err)
+		}
+		im.count(rows...)
+		im.dangle("managers", lost)
+	}
+	return nil
+}
+
+// The guard of a full import.
+const (
+	guardShare = 10 // per cent of the source's active people
+	guardMin   = 5
+)
+
+// absent deactivates the people whom the source brought before and now lacks, unless that is likely
+// to be a mistake.
+func (im *importer) absent(ctx context.Context) error {
+	if !im.opts.Full {
+		return nil
+	}
+	var all int
+	var gone []string
+	err := im.in(ctx, func(tx *Tx) error {
+		ids, err := collect(one[string])(tx.Query(ctx, "select id from users where source = $1 and active and deleted_at is null", im.opts.Source))
+		all, gone = len(ids), gone[:0]
+		for _, id := range ids {
+			if _, here := im.seen[uuid.MustParse(id)]; !here {
+				gone = append(gone, id)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("looking for people who are gone: %w", err)
+	}
+	if im.result.Guard = im.guard(all, len(gone)); im.result.Guard != "" {
+		return nil
+	}
+	for chunk := range slices.Chunk(gone, importSlice) {
+		n := 0
+		err := im.in(ctx, func(tx *Tx) error {
+			leavers, err := tx.users(ctx, "where active and deleted_at is null and id in "+tx.in("$1")+tx.s.dialect.lockRow, list(chunk))
+			for _, u := range leavers {
+				u.Active, u.absent, u.Modified = false, true, tx.s.Now()
+			}
+			n = len(leavers)
+			return errors.Join(err, tx.saveUsers(ctx, leavers))
+		})
+		if err != nil {
+			return fmt.Errorf("deactivating people who are gone: %w", err)
+		}
+		im.result.Deactivated += n
+	}
+	return nil
+}
+
+// guard says why nobody may be deactivated, "" when they may.
+func (im *importer) guard(all, gone int) string {
+	failures := im.result.Failed
+	switch {
+	case im.result.Incomplete != "":
+		return "nobody was deactivated, because the input could not be read to its end"
+	case im.opts.AllowRemovals, gone == 0:
+		return ""
+	case failures > 0:
+		return fmt.Sprintf("nobody was deactivated, because %d records could not be used; mend them, or allow it with --allow-removals", failures)
+	case im.done == 0:
+		return "nobody was deactivated, because the input is empty; if that is right, allow it with --allow-removals"
+	case gone >= guardMin && gone*100 > all*guardShare:
+		return fmt.Sprintf("nobody was deactivated, because %d of %d people of this source would be (more than %d%%); if that is right, allow it with --allow-removals", gone, all, guardShare)
+	}
+	return ""
+}
