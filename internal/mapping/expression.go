@@ -26,7 +26,7 @@ type expression struct {
 	output  *cel.Type
 	info    *ast.SourceInfo
 	calls   map[string]bool // functions called, by name
-	reads   []string        // attributes read, as written: "user.department"; sorted by place
+	reads   []string        // attributes read, as written: "user.department", in the order of places
 }
 
 // parse checks an expression. The problems have place, message and hint; Row and Field are the caller's.
@@ -65,8 +65,14 @@ func parse(kind directory.Kind, text string) (*expression, Problems) {
 // lists or maps.
 func (e *expression) survey(tree *ast.AST) (aggregates bool) {
 	e.calls = map[string]bool{}
-	inner := map[int64]bool{} // selections that are part of a longer one
+	inner := map[int64]bool{} // what a selection selects on
 	seen := map[string]bool{}
+	read := func(x ast.Expr) {
+		if path := selection(x); path != "" && !inner[x.ID()] && !seen[path] {
+			seen[path] = true
+			e.reads = append(e.reads, path)
+		}
+	}
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
 		switch x.Kind() {
 		case ast.CallKind:
@@ -77,10 +83,9 @@ func (e *expression) survey(tree *ast.AST) (aggregates bool) {
 			aggregates = true
 		case ast.SelectKind:
 			inner[x.AsSelect().Operand().ID()] = true
-			if path := selection(x); path != "" && !inner[x.ID()] && !seen[path] {
-				seen[path] = true
-				e.reads = append(e.reads, path)
-			}
+			read(x)
+		case ast.IdentKind:
+			read(x)
 		}
 	}))
 	return aggregates
@@ -131,10 +136,11 @@ func selection(x ast.Expr) string {
 	return ""
 }
 
-// touches reports whether the expression reads an attribute, or anything in it.
+// touches reports whether the expression reads an attribute, anything in it, or what it is in: a user
+// as a whole, given a name by cel.bind, may have anything read of it.
 func (e *expression) touches(path string) bool {
 	for _, r := range e.reads {
-		if r == path || strings.HasPrefix(r, path+".") {
+		if r == path || strings.HasPrefix(r, path+".") || strings.HasPrefix(path, r+".") {
 			return true
 		}
 	}
@@ -226,6 +232,11 @@ var causes = []struct{ prefix, ours string }{
 	{"division by zero", "it divides by zero"},
 	{"modulus by zero", "it divides by zero"},
 	{"integer overflow", "a number becomes too large"},
+	{"unsigned integer overflow", "a number becomes too large"},
+	{"timestamp overflow", "a date is beyond the years 1 to 9999"},
+	{"duration overflow", "a duration becomes too large"},
+	{"invalid RFC 3339 timestamp", "a text is not a time as RFC 3339 writes it, such as 2006-01-02T15:04:05Z"},
+	{"NaN values", "it compares something that is not a number"},
 	{"error parsing regexp", "a regular expression is not valid"},
 	{"regex program size", "a regular expression is too large"},
 	{"type conversion error", "a value cannot be converted to the type it asks for"},
@@ -273,7 +284,7 @@ var wordings = []struct {
 	{regexp.MustCompile(`^undeclared reference to '([^']*)'.*$`), "the name $1 is not known"},
 	{regexp.MustCompile(`^Syntax error: .* input '<EOF>'.*$`), "the expression ends too early"},
 	{regexp.MustCompile(`(?s)^Syntax error: .* input '(.{1,40}?)' expecting.*$`), "$1 is not expected here"},
-	{regexp.MustCompile(`(?s)^Syntax error: .* at: '(.{1,40}).*$`), "something is not closed, or not part of an expression: $1"},
+	{regexp.MustCompile(`(?s)^Syntax error: .* at: '(.*)'$`), "something is not closed, or not part of an expression: $1"},
 	{regexp.MustCompile(`^(?:expression recursion limit exceeded|max recursion depth exceeded).*$`), "the expression is nested too deeply"},
 	{regexp.MustCompile(`^expression node count exceeds limit.*$`), "the expression has too many parts"},
 }

@@ -73,13 +73,13 @@ func (f *Filter) UsesManager() bool { return f.expression.touches("user.manager"
 // looked tells the attributes that the filter reads and their values.
 func (f *Filter) looked(s *subject) string {
 	var b strings.Builder
-	for i, path := range f.expression.reads {
-		if i == 0 {
-			b.WriteString(": ")
-		} else {
-			b.WriteString(", ")
+	separator := ": "
+	for _, path := range f.expression.reads {
+		if !strings.Contains(path, ".") {
+			continue // the person as a whole
 		}
-		b.WriteString(path + " is " + shown(s.at(path)))
+		b.WriteString(separator + path + " is " + shown(s.at(path)))
+		separator = ", "
 	}
 	return b.String()
 }
@@ -109,12 +109,14 @@ func shown(v any) string {
 	if t, ok := v.(types.String); ok {
 		v = string(t)
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "?"
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return "something that cannot be shown"
 	}
 	const most = 80
-	text := string(b)
+	text := strings.TrimSuffix(b.String(), "\n")
 	if v == "" || text == "null" || text == "[]" || text == "{}" {
 		return "empty"
 	}

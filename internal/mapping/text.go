@@ -192,9 +192,13 @@ func replace(s, old, with string) (ref.Val, error) {
 
 // replaceRegex replaces every hit; $1 or ${name} in the replacement are groups, $$ is a dollar sign.
 func replaceRegex(re *regexp.Regexp, s, with string) (ref.Val, error) {
+	hits := re.FindAllStringSubmatchIndex(s, maxList+1)
+	if len(hits) > maxList {
+		return nil, faultf("replaceRegex replaces more than %d times", maxList)
+	}
 	var out []byte
 	last := 0
-	for _, hit := range re.FindAllStringSubmatchIndex(s, -1) {
+	for _, hit := range hits {
 		out = append(out, s[last:hit[0]]...)
 		out = re.ExpandString(out, with, s, hit)
 		last = hit[1]

@@ -60,6 +60,9 @@ func (s *subject) ConvertToType(t ref.Type) ref.Val {
 	return types.WrapErr(faultf("%s is no value, only its attributes are", s.record.typ.TypeName()))
 }
 
+// AggregateSize implements [types.AggregateSizeVisitor]: the person is there before the expression is.
+func (s *subject) AggregateSize(types.AggregateSizer) uint32 { return 1 }
+
 // customType is how the checker sees user.custom: names are the source's own, so any may be selected.
 var customType = cel.MapType(cel.StringType, cel.DynType)
 
@@ -76,6 +79,11 @@ func customOf(attributes map[string]any) any {
 func (c custom) Type() ref.Type { return types.MapType }
 func (c custom) Value() any     { return c.attributes }
 func (c custom) Size() ref.Val  { return types.Int(len(c.attributes)) }
+
+// AggregateSize implements [types.AggregateSizeVisitor].
+func (c custom) AggregateSize(sizer types.AggregateSizer) uint32 {
+	return sizer.AggregateSize(c.mapper())
+}
 
 func (c custom) Equal(other ref.Val) ref.Val { return c.mapper().Equal(other) }
 
@@ -150,12 +158,12 @@ func native(v ref.Val, left *int) (any, error) {
 		return bool(v), nil
 	case types.Int:
 		if v > exact || v < -exact {
-			return nil, faultf("the result is a whole number beyond 2^53, make it text with toString")
+			return nil, faultf("the result is a whole number beyond 2^53, make it text with toText")
 		}
 		return float64(v), nil
 	case types.Uint:
 		if v > exact {
-			return nil, faultf("the result is a whole number beyond 2^53, make it text with toString")
+			return nil, faultf("the result is a whole number beyond 2^53, make it text with toText")
 		}
 		return float64(v), nil
 	case types.Double:
