@@ -20,3 +20,24 @@ func FuzzParsePath(f *testing.F) {
 		p.Of(doc)
 	})
 }
+
+// TestPutClearsOnePart has addresses, whose other parts must survive when a source empties one.
+func TestPutClearsOnePart(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]any{
+		`addresses[primary eq true].postalCode`: []any{map[string]any{"type": "work", "primary": true, "locality": "Bonn"}},
+		`addresses[type eq "home"].postalCode`:  []any{map[string]any{"type": "work", "primary": true, "locality": "Bonn", "postalCode": "1"}},
+		`addresses[type eq "work"]`:             nil,
+		`emails[type eq "work"].value`:          nil,
+	} {
+		doc := map[string]any{
+			"addresses": []any{map[string]any{"type": "work", "primary": true, "locality": "Bonn", "postalCode": "1"}},
+			"emails":    []any{map[string]any{"type": "work", "primary": true, "value": "a@x"}},
+		}
+		p := MustPath(path)
+		p.Put(doc, nil)
+		if got := doc[p.Name]; !Equal(got, want) {
+			t.Errorf("without %s there is %v, want %v", path, got, want)
+		}
+	}
+}

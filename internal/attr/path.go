@@ -192,7 +192,7 @@ func sub(v any, name string) any {
 
 // Put sets the value that the path names in doc, making the objects and list entries on the way. A
 // filter made of equalities joined by "and" describes the entry that is made when none matches.
-// An empty value removes the attribute.
+// An empty value removes the attribute; of a list's entry it removes the part that the path names, and the entry with its last part.
 func (p Path) Put(doc map[string]any, value any) {
 	if p.URN != "" && !coreURN(p.URN) {
 		if p.Name == "" {
@@ -239,9 +239,11 @@ func (p Path) putEntry(doc map[string]any, value any) {
 			kept = append(kept, e)
 			continue
 		}
-		if obj, ok := e.(map[string]any); ok && p.Sub != "" && !Empty(value) {
+		if obj, ok := e.(map[string]any); ok && p.Sub != "" {
 			put(obj, p.Sub, value)
-			kept, found = append(kept, obj), true
+			if found = found || !Empty(value); !Empty(value) || !p.onlyLabels(obj) {
+				kept = append(kept, obj)
+			}
 		}
 	}
 	if !found && !Empty(value) {
@@ -264,6 +266,23 @@ func (p Path) putEntry(doc map[string]any, value any) {
 		return
 	}
 	put(doc, p.Name, kept)
+}
+
+// onlyLabels reports whether an entry, from which a part was taken, has nothing left but what says which entry it is: an address
+// without its postal code is still one, an e-mail without its value is none.
+func (p Path) onlyLabels(entry map[string]any) bool {
+	picked := p.Filter.equalities()
+	for name, v := range entry {
+		_, label := picked[name]
+		switch strings.ToLower(name) {
+		case "type", "primary", "display":
+			label = true
+		}
+		if !label && !Empty(v) {
+			return false
+		}
+	}
+	return true
 }
 
 // Member returns the member of an object by its case-blind name, nil when it has none.
