@@ -142,7 +142,7 @@ var parts = map[string][]string{
 
 func (d *draft) apply(e edit) error {
 	name := e.path.name()
-	if name == d.ignored || d.ignored != "" && strings.HasPrefix(name, d.ignored+".") {
+	if d.ignores(name) {
 		return nil
 	}
 	if l, ok := lists[e.path.attr]; ok {
@@ -168,6 +168,52 @@ func (d *draft) apply(e edit) error {
 		return rule(d, e)
 	}
 	return errUnknown
+}
+
+// ignores tells whether a fault makes Slack ignore the attribute, by itself or with what it is part of.
+func (d *draft) ignores(name string) bool {
+	return d.ignored != "" && (name == d.ignored || strings.HasPrefix(name, d.ignored+"."))
+}
+
+// carryIgnored gives a PUT the old value of the attribute that a fault makes it ignore; every other
+// form leaves it as it was anyway.
+func (d *draft) carryIgnored() {
+	if d.ignored == "" || d.form != replace {
+		return
+	}
+	old := newDraft(d.ws, d.policies, d.version, change, d.before)
+	for name, at := range texts {
+		if d.ignores(name) {
+			*at(&d.User) = *at(&old.User)
+		}
+	}
+	for name, at := range profileTexts {
+		if d.ignores(name) {
+			*at(d.profile()) = *at(old.profile())
+		}
+	}
+	if l, ok := lists[d.ignored]; ok {
+		from := l.slots(old)
+		for i, to := range l.slots(d) {
+			for part, at := range to.at {
+				*at = *from[i].at[part]
+			}
+		}
+	}
+	switch {
+	case d.ignored == "username", d.ignored == "nickname":
+		d.askedName, d.askedNick = &d.before.UserName, nil
+	case d.ignored == "active":
+		d.askedActive = &d.before.Active
+	case d.ignored == "guest":
+		d.Guest = old.Guest
+	}
+	if d.ignores("enterprise.manager") {
+		d.profile().ManagerID = old.profile().ManagerID
+	}
+	if d.ignores("profile.startdate") {
+		d.profile().StartDate = old.profile().StartDate
+	}
 }
 
 func putText(at *string, v any) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -173,9 +174,11 @@ func TestFaultsThatHang(t *testing.T) {
 		go func() { _, err := s.send(request); done <- err }()
 		if committed {
 			for there := false; !there; _, there = s.User("ada") {
+				runtime.Gosched()
 			}
 		} else {
 			for len(s.ActiveFaults()) > 0 {
+				runtime.Gosched()
 			}
 		}
 		select {
@@ -265,6 +268,45 @@ func TestFaultsThatStay(t *testing.T) {
 	s.inject("unsupported-version")
 	s.do("GET", user, nil).want(400, "unsupported_version")
 	s.do("GET", "/scim/v1/Users/"+ada, nil).want(200, "")
+}
+
+func TestIgnoredAttributesOnPut(t *testing.T) {
+	t.Parallel()
+	before := m{
+		"title": "Countess", "emails": l{"ada@example.org", "two@example.org"}, "phoneNumbers": l{m{"value": "1"}, m{"type": "work", "value": "2"}},
+		enterpriseV2: m{"department": "R&D", "manager": m{"managerId": "slackbot"}}, profileV2: m{"startDate": "2024-04-10"}, "schemas": l{userV2, profileV2},
+	}
+	for _, attribute := range []string{
+		"title", "name", "name.givenName", "userName", "active", "emails", "phoneNumbers", "enterprise", "enterprise.department",
+		"enterprise.manager", "profile.startDate",
+	} {
+		s := start(t, slackemulator.Options{})
+		path := "/scim/v2/Users/" + s.add("ada", before)
+		was := s.do("GET", path, nil).json
+		s.inject("ignore-attribute=" + attribute)
+		now := s.do("PUT", path, person("other", m{"title": "Lady", "active": false, "phoneNumbers": l{"9"}})).want(200, "").json
+		top, sub, _ := strings.Cut(attribute, ".")
+		at := []any{map[string]string{"enterprise": enterpriseV2, "profile": profileV2}[top]}
+		if at[0] == "" {
+			at[0] = top
+		}
+		if sub != "" {
+			at = append(at, sub)
+		}
+		equal(t, attribute, walk(now, at...), walk(was, at...))
+		if attribute != "title" {
+			equal(t, attribute+" alone", now["title"], "Lady")
+		}
+	}
+	for attribute, member := range map[string]string{"members": "members", "displayName": "displayName"} {
+		s := start(t, slackemulator.Options{})
+		ada := s.add("ada", nil)
+		path := "/scim/v2/Groups/" + s.group("Team", ada)
+		was := s.do("GET", path, nil).json
+		s.inject("ignore-attribute=" + attribute)
+		now := s.do("PUT", path, m{"schemas": l{groupV2}, "displayName": "Crew"}).want(200, "").json
+		equal(t, attribute, now[member], was[member])
+	}
 }
 
 func TestPagingFaults(t *testing.T) {

@@ -75,7 +75,7 @@ func (e *Emulator) writeGroup(c *call) (*reply, error) {
 		return nil, refuse("permission_denied")
 	}
 	after := *before
-	if c.request.Method == http.MethodPut {
+	if c.request.Method == http.MethodPut && c.effects.ignore != "members" {
 		after.Members = nil // without members, PUT empties the group
 	}
 	if err := e.applyGroup(c, &after, edits); err != nil {
@@ -296,7 +296,7 @@ func (e *Emulator) applyGroup(c *call, g *Group, edits []groupEdit) error {
 	if named > maxMemberChanges {
 		return refuse("too_many_users")
 	}
-	if g.ID != "" && c.request.Method == http.MethodPut {
+	if g.ID != "" && c.request.Method == http.MethodPut && c.effects.ignore != "displayname" {
 		g.DisplayName = "" // has to be said again
 	}
 	for _, edit := range edits {

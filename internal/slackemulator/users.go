@@ -131,6 +131,7 @@ func (e *Emulator) applyUser(c *call, f form, before *User, edits []edit, declar
 				return nil, err
 			}
 		}
+		d.carryIgnored()
 		if err := d.finish(); err != nil {
 			return nil, err
 		}
