@@ -86,9 +86,11 @@ func withoutTimeZones() *env.LibrarySubset {
 // pricing prices the calls of the library by the text and the values that they look at. CEL prices its
 // own, but not where the types are known only at run time and so no overload is named: those are priced
 // here too, or a search in a custom list would count as one step, however long the list.
-type pricing struct{}
+type pricing struct {
+	pattern uint64 // instructions of the largest regular expression in the expression
+}
 
-func (pricing) CallCost(name, overload string, args []ref.Val, result ref.Val) *uint64 {
+func (p pricing) CallCost(name, overload string, args []ref.Val, result ref.Val) *uint64 {
 	pattern := takesPattern[name]
 	if overload != "" && !pattern && !strings.HasPrefix(overload, ownOverload) {
 		return nil
@@ -98,7 +100,7 @@ func (pricing) CallCost(name, overload string, args []ref.Val, result ref.Val) *
 		price += weight(a)
 	}
 	if pattern && len(args) > 1 {
-		price += weight(args[0]) * uint64(len(str(args[1]))) / 4
+		price += weight(args[0]) * p.pattern / 4
 	}
 	return &price
 }
@@ -118,10 +120,10 @@ var _ cost.ActualCostEstimator = pricing{}
 
 // programOptions bound an evaluation. Only an expression that makes lists or maps can hold more than
 // its cost tells, so only those pay for having their values measured.
-func programOptions(aggregates bool) []cel.ProgramOption {
+func programOptions(aggregates bool, pattern int) []cel.ProgramOption {
 	options := []cel.ProgramOption{
 		cel.EvalOptions(cel.OptOptimize),
-		cel.CostTracking(pricing{}),
+		cel.CostTracking(pricing{uint64(pattern)}),
 		cel.CostLimit(maxCost),
 		cel.OptimizeRegex(compiledOnce...),
 	}

@@ -51,11 +51,12 @@ func parse(kind directory.Kind, text string) (*expression, Problems) {
 	}
 	tree := checked.NativeRep()
 	e := &expression{text: text, output: checked.OutputType(), info: tree.SourceInfo()}
-	if problems := wrongPatterns(tree); len(problems) > 0 {
+	pattern, problems := patterns(tree)
+	if len(problems) > 0 {
 		return nil, problems
 	}
 	aggregates := e.survey(tree)
-	if e.program, err = env.Program(checked, programOptions(aggregates)...); err != nil {
+	if e.program, err = env.Program(checked, programOptions(aggregates, pattern)...); err != nil {
 		return nil, Problems{{Message: err.Error()}}
 	}
 	return e, nil
@@ -91,10 +92,10 @@ func (e *expression) survey(tree *ast.AST) (aggregates bool) {
 	return aggregates
 }
 
-// wrongPatterns finds regular expressions that are not valid, too large, or not constant: one made at
-// run time would be compiled for each person, and would let a person's attribute decide what matches.
-func wrongPatterns(tree *ast.AST) Problems {
-	var problems Problems
+// patterns returns the size of the largest regular expression, and refuses those that are not valid,
+// too large, or not constant: one made at run time would be compiled for each person, and would let a
+// person's attribute decide what matches.
+func patterns(tree *ast.AST) (largest int, problems Problems) {
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
 		if x.Kind() != ast.CallKind {
 			return
@@ -111,14 +112,16 @@ func wrongPatterns(tree *ast.AST) Problems {
 		p := Problem{Line: at.Line(), Column: at.Column() + 1}
 		if args[1].Kind() != ast.LiteralKind {
 			p.Message, p.Hint = "a regular expression must be a text in quotes", "to compare with an attribute there are ==, contains and startsWith"
-		} else if _, err := regex(str(args[1].AsLiteral())); err != nil {
+		} else if size, err := regexSize(str(args[1].AsLiteral())); err != nil {
 			p.Message, p.Hint = err.Error(), "the syntax is that of RE2"
+		} else {
+			largest = max(largest, size)
 		}
 		if p.Message != "" {
 			problems = append(problems, p)
 		}
 	}))
-	return problems
+	return largest, problems
 }
 
 // selection writes a chain of selections on user or group back as text, "" for any other expression.

@@ -224,19 +224,29 @@ func extract(re *regexp.Regexp, s string) ref.Val {
 
 // regex compiles a pattern (RE2, so that its time is linear in the text) of bounded size.
 func regex(pattern string) (*regexp.Regexp, error) {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	var invalid *syntax.Error
-	if errors.As(err, &invalid) {
-		return nil, faultf("a regular expression is not valid: %s", invalid.Code) // not the pattern, which may be data
-	}
-	if p, err := syntax.Compile(parsed.Simplify()); err != nil || len(p.Inst) > maxRegex {
-		return nil, faultf("a regular expression is too large")
+	if _, err := regexSize(pattern); err != nil {
+		return nil, err
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, faultf("a regular expression is not valid")
 	}
 	return re, nil
+}
+
+// regexSize returns how many instructions a pattern compiles to: matching takes that many steps, at
+// worst, for each character of the text.
+func regexSize(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	var invalid *syntax.Error
+	if errors.As(err, &invalid) {
+		return 0, faultf("a regular expression is not valid: %s", invalid.Code) // not the pattern, which may be data
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil || len(program.Inst) > maxRegex {
+		return 0, faultf("a regular expression is too large")
+	}
+	return len(program.Inst), nil
 }
 
 // takesPattern are the functions whose second argument is a regular expression.
