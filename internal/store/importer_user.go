@@ -144,8 +144,11 @@ func (tx *Tx) userKeys(ctx context.Context, keys []string) (map[string]string, e
 	if len(keys) == 0 {
 		return by, nil
 	}
-	type hit struct{ key, id string }
-	hits, err := collect(func(row scanner) (h hit, err error) { return h, row.Scan(&h.key, &h.id) })(tx.Query(ctx,
+	type hit struct {
+		key, id string
+		rank    int
+	}
+	hits, err := collect(func(row scanner) (h hit, err error) { return h, row.Scan(&h.key, &h.id, &h.rank) })(tx.Query(ctx,
 		`select email_key, id, 1 as rank from users where deleted_at is null and email_key in `+tx.in("$1")+`
 		union all select id, id, 2 from users where deleted_at is null and id in `+tx.in("$1")+`
 		union all select user_name_key, id, 3 from users where deleted_at is null and user_name_key in `+tx.in("$1")+` order by rank`, list(keys)))

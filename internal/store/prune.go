@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Retention is how long each log is kept. Zero is for ever.
+type Retention struct {
+	Operations provision.Duration `json:"operations"` // the provisioning log
+	Cycles     provision.Duration `json:"cycles"`
+	Audit      provision.Duration `json:"audit"`
+	Changes    provision.Duration `json:"changes"` // how far an application may fall behind before it has to look at everybody
+}
+
+const days180 = provision.Duration(180 * 24 * time.Hour)
+
+// retentionSetting is where the retention stands among the settings.
+const retentionSetting = "retention"
+
+// Retention returns how long each log is kept: 180 days unless it was set otherwise.
+func (s *Store) Retention(ctx context.Context) (Retention, error) {
+	r := Retention{Operations: days180, Cycles: days180, Audit: days180, Changes: days180}
+	text, err := s.Setting(ctx, retentionSetting)
+	if err != nil || text == "" {
+		return r, err
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return r, fmt.Errorf("reading the retention: %w", err)
+	}
+	return r, nil
+}
+
+// SetRetention sets how long each log is kept.
+func (s *Store) SetRetention(ctx context.Context, by Actor, r Retention) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("writing the retention: %w", err)
+	}
+	if err := s.SetSetting(ctx, retentionSetting, string(b)); err != nil {
+		return err
+	}
+	var doc map[string]any
+	_ = json.Unmarshal(b, &doc)
+	return s.Audit(ctx, by, Entry{Action: "update", Type: "setting", Object: retentionSetting, Name: retentionSetting, After: doc})
+}
+
+const (
+	pruneSlice = 1000
+	// feedMargin keeps entries that a cycle may be about to ask for although no application needs them
+	// by its watermark: it reads the feed's end first and everybody after.
+	feedMargin = 24 * time.Hour
+)
+
+// Prune removes what the retention no longer keeps, in short transactions, and returns how many
+// rows went. Operations that wait for something have no end and stay.
+func (s *Store) Prune(ctx context.Context) (int64, error) {
+	r, err := s.Retention(ctx)
+	if err != nil {
+		return 0, err
+	}
+	now := s.Now()
+	var total int64
+	for _, log := range []struct {
+		keep         provision.Duration
+		table, older string
+	}{
+		{r.Operations, "operations", "finished_at < $1"},
+		{r.Cycles, "cycles", "finished_at < $1 and not exists (select 1 from operations o where o.cycle_id = cycles.id)"},
+		{r.Audit, "audit", "at < $1"},
+	} {
+		if log.keep == 0 {
+			continue
+		}
+		n, err := s.pruneSlices(ctx, fmt.Sprintf("delete from %s where id in (select id from %s where %s limit %d)", log.table, log.table, log.older, pruneSlice), now.Add(-time.Duration(log.keep)).UnixMilli())
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("pruning %s: %w", log.table, err)
+		}
+	}
+	n, err := s.pruneFeed(ctx, r, now)
+	if err != nil {
+		return total, fmt.Errorf("pruning the change feed: %w", err)
+	}
+	return total + n, nil
+}
+
+func (s *Store) pruneSlices(ctx context.Context, statement string, args ...any) (total int64, err error) {
+	for {
+		n, err := write(ctx, s, func(tx *Tx) (int64, error) { return tx.Exec(ctx, statement, args...) })
+		total += n
+		if err != nil || n < pruneSlice {
+			return total, err
+		}
+	}
+}
+
+// pruneFeed removes the entries that every application and every plan has passed. An application
+// that has not moved for longer than the retention does not hold the feed up: it is set back to the
+// beginning, and looks at everybody when it moves again.
+func (s *Store) pruneFeed(ctx context.Context, r Retention, now time.Time) (int64, error) {
+	if r.Changes != 0 {
+		err := s.Write(ctx, func(tx *Tx) error {
+			_, err := tx.Exec(ctx, `update applications set watermark = 0, completed_at = null where watermark > 0
+				and watermark < (select coalesce(max(seq), 0) from changes where at < $1)`, now.Add(-time.Duration(r.Changes)).UnixMilli())
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	const passed = `select coalesce(min(seen), 9223372036854775807) from (
+		select watermark as seen from applications where watermark > 0
+		union all select watermark from cycles where state in ('planned', 'running')) x`
+	return s.pruneSlices(ctx, fmt.Sprintf("delete from changes where seq in (select seq from changes where seq <= (%s) and at < $1 order by seq limit %d)", passed, pruneSlice),
+		now.Add(-feedMargin).UnixMilli())
+}
