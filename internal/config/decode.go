@@ -56,14 +56,14 @@ func (d *decoder) into(v reflect.Value, n *yaml.Node, path string) {
 // keep remembers that a path is spoilt, so that no later check speaks of it again.
 func (d *decoder) keep(path string, ok bool) bool {
 	if !ok {
-		d.app.spoilt[path] = true
+		d.app.spoil(path)
 	}
 	return ok
 }
 
 func (d *decoder) wrong(at Position, path, hint, message string, args ...any) {
 	d.add(at, hint, message, args...)
-	d.app.spoilt[path] = true
+	d.app.spoil(path)
 }
 
 func (d *decoder) object(v reflect.Value, n *yaml.Node, path string) {
@@ -109,7 +109,7 @@ func (d *decoder) place(path string, p pair) {
 }
 
 func (d *decoder) unknown(p pair, path string, fields map[string]int) {
-	d.app.spoilt[join(path, p.name)] = true
+	d.app.spoil(join(path, p.name))
 	hint := didYouMean(p.name, slices.Sorted(maps.Keys(fields)))
 	if !strings.HasPrefix(hint, "did you mean") {
 		if homes := homesOf(p.name); len(homes) > 0 {
@@ -129,6 +129,10 @@ func (d *decoder) list(v reflect.Value, n *yaml.Node, path string) {
 			hint = "write [] for none, or leave the key out for what the template says"
 		}
 		d.wrong(d.at(n), path, hint, "%s has to be a list, not %s", path, kindOf(n))
+		return
+	}
+	if most, bounded := longest[path]; bounded && len(n.Content) > most {
+		d.wrong(d.at(n), path, "", "%s has %d entries, at most %d are allowed", path, len(n.Content), most)
 		return
 	}
 	// A list that is given replaces the template's, so it starts empty.

@@ -38,6 +38,7 @@ type Application struct {
 	places   map[string]Position   // of what the file gives, by path ("mappings.users[0].target")
 	nodes    map[string]*yaml.Node // likewise
 	spoilt   map[string]bool       // paths that have a problem already
+	around   map[string]bool       // paths that hold one that has
 	src      *reader               // the file
 }
 
@@ -104,6 +105,10 @@ func (r *reader) root(doc *Document, n *yaml.Node) {
 			r.add(r.at(list), hint, "applications has to be a list, not %s", kindOf(list))
 			continue
 		}
+		if len(list.Content) > maxApplications {
+			r.add(r.at(list), "split it into several files", "applications has %d entries, at most %d are allowed", len(list.Content), maxApplications)
+			continue
+		}
 		for _, e := range list.Content {
 			doc.Applications = append(doc.Applications, r.application(e))
 		}
@@ -116,7 +121,7 @@ func (r *reader) root(doc *Document, n *yaml.Node) {
 // application reads one entry of the list: the template first, then what the file says over it.
 func (r *reader) application(n *yaml.Node) Application {
 	app := Application{
-		Secrets: map[string]Secret{}, src: r, spoilt: map[string]bool{},
+		Secrets: map[string]Secret{}, src: r, spoilt: map[string]bool{}, around: map[string]bool{},
 		places: map[string]Position{"": r.at(n)}, nodes: map[string]*yaml.Node{},
 	}
 	if name := r.templateName(n); name != "" {
@@ -212,7 +217,7 @@ func (app *Application) given(path string) bool {
 
 // at is where the file gives a value: for what comes from the template, the nearest key around it.
 func (app *Application) at(path string) Position {
-	for ; path != ""; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
+	for ; path != ""; path = outer(path) {
 		if p, ok := app.places[path]; ok {
 			return p
 		}
@@ -220,14 +225,20 @@ func (app *Application) at(path string) Position {
 	return app.places[""]
 }
 
+// outer is the path of what a value stands in.
+func outer(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+
+// spoil remembers that a path has a problem.
+func (app *Application) spoil(path string) {
+	app.spoilt[path] = true
+	for ; path != "" && !app.around[outer(path)]; path = outer(path) {
+		app.around[outer(path)] = true
+	}
+}
+
 // sound reports whether nothing at or below a path has a problem yet.
 func (app *Application) sound(path string) bool {
-	for p := range app.spoilt {
-		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") || p == "" {
-			return false
-		}
-	}
-	return true
+	return !app.spoilt[path] && !app.around[path] && !app.spoilt[""]
 }
 
 // wrong reports a problem with the value at a path, once.
@@ -235,7 +246,7 @@ func (app *Application) wrong(path, hint, message string, args ...any) {
 	if app.spoilt[path] {
 		return
 	}
-	app.spoilt[path] = true
+	app.spoil(path)
 	app.src.add(app.at(path), hint, message, args...)
 }
 

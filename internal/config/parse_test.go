@@ -261,7 +261,11 @@ func TestBounds(t *testing.T) {
 		"itself, merged":  "applications: [&a {<<: *a}]",
 		"itself, a value": "applications: [{name: a, template: scim2, mappings: {users: [{target: a, constant: &c [*c]}]}}]",
 		"large":           "applications: []\n#" + strings.Repeat("x", maxFile),
-		"many mistakes":   "applications:\n" + strings.Repeat("  - 1\n", 10*maxProblems),
+		"many mistakes":   "applications:\n" + strings.Repeat("  - 1\n", maxApplications),
+		"many, in one":    one("    assignments:\n" + strings.Repeat("      - {user: 1, x: 2}\n", 30_000)),
+		"many doubles":    one("    assignments:\n" + strings.Repeat("      - {user: a}\n", 30_000)),
+		"many filters":    one("    provisioning:\n      filters:\n" + strings.Repeat("        - user.x\n", 30_000)),
+		"many entries":    "applications:\n" + strings.Repeat("  - {name: a}\n", 20_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

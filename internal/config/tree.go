@@ -15,10 +15,14 @@ import (
 // The bounds of what is read. An alias counts again every time it is used, so a few lines that
 // stand for billions end here ("billion laughs").
 const (
-	maxFile  = 8 << 20 // bytes of one file
-	maxNodes = 1 << 20 // keys and values of all files, aliases followed
-	maxDepth = 32      // lists and mappings inside one another
+	maxFile         = 4 << 20 // bytes of one file
+	maxNodes        = 1 << 20 // keys and values of all files, aliases followed
+	maxDepth        = 32      // lists and mappings inside one another
+	maxApplications = 1_000   // of one list
 )
+
+// longest bounds the lists whose entries are compiled.
+var longest = map[string]int{"provisioning.filters": 100, "mappings.users": 1_000, "mappings.groups": 1_000}
 
 // reader walks the tree of one file.
 type reader struct {
@@ -131,14 +135,17 @@ func (r *reader) at(n *yaml.Node) Position {
 	return Position{File: r.file, Line: max(1, n.Line), Column: max(1, n.Column)}
 }
 
-// follow returns what an alias stands for, and counts the node. It returns nil when the bound is
-// reached; nothing more is read then.
+// follow returns what an alias stands for, and counts the node. It returns nil when a bound is
+// reached, of nodes or of problems; nothing more is read then.
 func (r *reader) follow(n *yaml.Node) *yaml.Node {
 	if *r.visited++; *r.visited > maxNodes {
 		if !r.spent {
 			r.spent = true
 			r.add(r.at(n), "write less, or use fewer aliases", "the configuration holds more than %d values, aliases followed", maxNodes)
 		}
+		return nil
+	}
+	if len(r.problems) >= maxProblems {
 		return nil
 	}
 	for hops := 0; n.Kind == yaml.AliasNode && n.Alias != nil; hops++ {

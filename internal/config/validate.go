@@ -242,7 +242,7 @@ func (app *Application) compiled(err error, place func(mapping.Problem) (path, f
 			message = fmt.Sprintf("%s, line %d, column %d: %s", field, p.Line, p.Column, p.Message)
 		}
 		// An expression has as many problems as it has; they do not hide one another.
-		app.spoilt[path] = true
+		app.spoil(path)
 		if n := app.nodes[path]; n != nil && variables(n.Value) {
 			// The compiler's words quote the expression, and with it what its variables stand for.
 			app.src.add(at, "what variables stand for is not shown", "%s, line %d, column %d: this is wrong once its variables are replaced", field, p.Line, p.Column)
