@@ -20,11 +20,14 @@ import (
 type Engine struct {
 	Store *store.Store
 	// Open makes the connector of an application with its credentials.
-	Open  func(ctx context.Context, app *provision.Application) (Target, error)
-	Log   *slog.Logger
-	Node  string                // names this process in leases and messages
-	Rand  func() float64        // uniform in [0,1), spreads retries
-	RandN func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
+	Open func(ctx context.Context, app *provision.Application) (Target, error)
+	Log  *slog.Logger
+	Node string         // names this process in leases and messages
+	Rand func() float64 // uniform in [0,1), spreads retries
+	// LeaseTime is how long a node that died keeps the others from an application; 0 is 9 s, which is
+	// less than a second sync waits for the first.
+	LeaseTime time.Duration
+	RandN     func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
 }
 
 // Target is an application's connector with what the engine must know of the target.

@@ -106,6 +106,8 @@ type candidate struct {
 	// escrowed says that an earlier operation of the object failed.
 	escrowed bool
 	failure  *provision.Problem // the mapping failed for this object
+	adopts   *store.Link        // the link of an account that matching found
+	orphan   bool               // out of scope and without a link, but a create may have been carried out
 	only     []string           // of a group: the members that were looked at, nil for all
 }
 
@@ -154,6 +156,11 @@ func (r *run) user(o *store.UserObject) (*candidate, error) {
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
 	c.Kind, c.Now = directory.KindUser, r.now
 	c.Subject = provision.Subject{ID: o.ID, Name: u.UserName}
+	if o.Manager == "" && u.ManagerID != "" {
+		// Whoever has been deleted is nobody's manager any more.
+		without := *u
+		without.ManagerID, u = "", &without
+	}
 	c.facts = mapping.Facts{User: u, Groups: o.Groups, Manager: o.Manager, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 	verdict, err := provision.ScopeUser(&r.app.Application, r.app.filters, c.facts, o.Via)
 	c.Verdict = verdict
@@ -181,7 +188,13 @@ func (c *candidate) take(l *store.Link) {
 // want fills in the mapped attributes of an object in scope.
 func (r *run) want(c *candidate) {
 	for _, o := range c.open {
-		c.Resumed = c.Resumed || o.State == store.Unknown && o.Action == provision.Create
+		if o.State == store.Unknown && o.Action == provision.Create {
+			c.Resumed = true
+			if c.Link == nil && !c.Verdict.In {
+				// Whoever left before the answer to the create came may have an account all the same.
+				c.orphan, c.Want = true, o.Want
+			}
+		}
 	}
 	if !c.Verdict.In || c.failure != nil {
 		return

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // assumedPage is how many accounts a page of a target's list is reckoned to hold when a walk is
@@ -23,7 +25,7 @@ const walkBatch = 500
 func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate, expected int) error {
 	var need []*candidate
 	for _, c := range work {
-		if c.Verdict.In && c.failure == nil && (c.Link == nil || c.link.Rematch) {
+		if c.orphan || c.Verdict.In && c.failure == nil && (c.Link == nil || c.link.Rematch) {
 			need = append(need, c)
 		}
 	}
@@ -191,6 +193,9 @@ func (r *run) walk(ctx context.Context, kind directory.Kind, limit int) (complet
 // settle takes the result of matching into the object: two objects that claim one account both
 // fail; an object that is matched again keeps its account when no other is found.
 func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error {
+	if c.orphan {
+		return r.claimOrphan(c, m)
+	}
 	c.Match = m
 	if c.link != nil && c.link.Rematch {
 		if m.Account == nil || m.Account.ID == c.Link.Account.ID || m.Problem != nil {
@@ -202,11 +207,13 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 	if m.Account == nil {
 		return nil
 	}
-	if other, taken := r.claims[m.Account.ID]; taken && other.subject.ID != c.Subject.ID {
-		c.Match.Problem = provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.subject.Name, c.Subject.Name)
-		return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.subject.ID, *c.Match.Problem)
+	if other := r.claims[m.Account.ID]; other != nil && other.Subject.ID != c.Subject.ID {
+		problem := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Subject.Name, c.Subject.Name)
+		// The other is decided about after this, or waits in the queue already.
+		c.Match.Problem, other.Match.Problem = problem, problem
+		return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
 	}
-	r.claims[m.Account.ID] = claim{c.Subject}
+	r.claims[m.Account.ID] = c
 	// What is sent only while an account is made must not be sent to one that is there already.
 	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, false)
 	if err != nil {
@@ -216,7 +223,25 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 	return nil
 }
 
-type claim struct{ subject provision.Subject }
+// claimOrphan links the account of a create that ended without an answer to an object that has left
+// the scope since, so that it is switched off like that of any other leaver.
+func (r *run) claimOrphan(c *candidate, m provision.Match) error {
+	want := c.Want
+	c.Want = nil
+	if m.Problem != nil {
+		c.failure = m.Problem
+		return nil
+	}
+	if m.Account == nil {
+		return nil
+	}
+	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: want}
+	l.Account, l.Origin, l.Enabled = provision.Subject{ID: m.Account.ID, Name: m.Account.Name}, provision.Created, m.Account.Active
+	l.Wanted, l.Answered = attr.Set{}, m.Account.Values
+	c.take(l)
+	c.link, c.adopts = l, l
+	return nil
+}
 
 // present splits the members to add to an adopted group into those who are there already and those
 // who are not.

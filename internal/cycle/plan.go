@@ -17,6 +17,7 @@ import (
 func (r *run) plan(ctx context.Context, work []*candidate) error {
 	var rows []*store.Operation
 	var replaced []string
+	var adopts []*store.Link
 	for _, c := range work {
 		op, err := r.decide(ctx, c)
 		if err != nil {
@@ -34,6 +35,9 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				row = nil
 				r.later = append(r.later, store.Later{Kind: c.Kind, ID: c.Subject.ID, Members: c.only})
 			case open.State == store.Planned && open.CycleID != r.cycle.ID:
+			case open.State == store.Unknown && open.Action == provision.Create && c.Link == nil && !c.orphan:
+				// Remembered until the object has its link: if it leaves the scope before, the account that this
+				// create may have made must still be found.
 			case !r.preview:
 				replaced = append(replaced, open.ID)
 				if row != nil {
@@ -44,8 +48,14 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		if row != nil {
 			rows = append(rows, row)
 		}
+		if op != nil && op.Cause == provision.Matched && op.Failure == nil {
+			c.adopts = r.adoption(c, op)
+		}
+		if c.adopts != nil && !r.preview {
+			adopts = append(adopts, c.adopts)
+		}
 	}
-	if err := r.engine.Store.AddOperations(ctx, r.cycle.ID, rows, replaced); err != nil {
+	if err := r.engine.Store.AddOperations(ctx, rows, replaced, adopts); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -54,6 +64,21 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 	}
 	return nil
+}
+
+// adoption is the link of an account that matching found, as it is before anything is sent to it:
+// what is wanted holds where it is there already, and else the account's own value.
+func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
+	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: attr.Set{}}
+	l.Account, l.Origin, l.Enabled = op.Target, op.Origin, c.Match.Account.Active
+	l.Answered, l.Wanted = c.Match.Account.Values, op.Want.Clone()
+	for _, e := range op.Edits {
+		l.Wanted[e.Path] = e.Old
+	}
+	for _, path := range op.References {
+		delete(l.Wanted, path) // the account's own value is an account id
+	}
+	return l
 }
 
 // decide turns one candidate into an operation, nil when there is nothing to do or say.

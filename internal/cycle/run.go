@@ -28,7 +28,7 @@ type run struct {
 	walked   map[directory.Kind]bool // listed completely in this pass
 	unlisted map[directory.Kind]bool // a walk was given up
 	complete map[directory.Kind]bool // and without missing any
-	claims   map[string]claim        // accounts that unlinked objects of this pass match
+	claims   map[string]*candidate   // accounts that unlinked objects of this pass match
 
 	later []store.Later // objects whose turn comes when what is under way for them has ended
 
@@ -115,7 +115,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]claim{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {
@@ -135,7 +135,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 func (e *Engine) lease(ctx context.Context, app *provision.Application, holder string) (func(), context.Context, error) {
 	deadline := time.Now().Add(leaseWait)
 	for {
-		ours, who, err := e.Store.Lease(ctx, app.ID, holder, e.Node)
+		ours, who, err := e.Store.Lease(ctx, app.ID, holder, e.Node, e.leaseTime())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -155,14 +155,14 @@ func (e *Engine) lease(ctx context.Context, app *provision.Application, holder s
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		beat := time.NewTicker(store.Heartbeat)
+		beat := time.NewTicker(e.leaseTime() / 3)
 		defer beat.Stop()
 		for {
 			select {
 			case <-held.Done():
 				return
 			case <-beat.C:
-				if ours, who, err := e.Store.Lease(held, app.ID, holder, e.Node); err == nil && !ours {
+				if ours, who, err := e.Store.Lease(held, app.ID, holder, e.Node, e.leaseTime()); err == nil && !ours {
 					cancel(&ErrBusy{App: app.Name, Node: who})
 					return
 				}
@@ -176,6 +176,13 @@ func (e *Engine) lease(ctx context.Context, app *provision.Application, holder s
 			e.Log.Warn("the lease could not be given back; it runs out by itself", "app", app.Name, "error", err)
 		}
 	}, held, nil
+}
+
+func (e *Engine) leaseTime() time.Duration {
+	if e.LeaseTime > 0 {
+		return e.LeaseTime
+	}
+	return 9 * time.Second
 }
 
 // leaseWait is how long a second sync of an application waits for the first.

@@ -294,3 +294,14 @@ func (w *world) again() {
 		w.t.Errorf("running again sent %d requests, the first: %s %s", len(log), log[0].Method, log[0].Path)
 	}
 }
+
+// again2 is [world.again] for a world in which something is still held.
+func (w *world) again2(want map[string]int) {
+	w.t.Helper()
+	log := w.requests(func() { w.expect(w.sync(), want) })
+	if len(log) != 0 {
+		w.t.Errorf("running again sent %d requests, the first: %s %s", len(log), log[0].Method, log[0].Path)
+	}
+}
+
+type storeOperation = store.Operation

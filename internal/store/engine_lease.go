@@ -7,17 +7,12 @@ import (
 	"time"
 )
 
-// LeaseTime is how long a lease holds without a heartbeat; [Heartbeat] is how often its holder
-// renews it.
-const (
-	LeaseTime = 12 * time.Second
-	Heartbeat = 3 * time.Second
-)
-
 // Lease takes the right to write to an application's target, or renews it for its holder. It
-// returns the node that has it: ours when we got it, the other's when not. The clock is the
-// database's, so that nodes with different clocks agree.
-func (s *Store) Lease(ctx context.Context, appID, holder, node string) (ours bool, who string, err error) {
+// returns the node that has it: ours when we got it, the other's when not. It holds for the given
+// time unless it is renewed. The clock is the database's, so that nodes with different clocks agree.
+// An embedded database has one process, so a lease of another one is that of a dead one.
+func (s *Store) Lease(ctx context.Context, appID, holder, node string, holds time.Duration) (ours bool, who string, err error) {
+	holder = s.instance + "/" + holder
 	err = s.Write(ctx, func(tx *Tx) error {
 		now, err := tx.databaseTime(ctx)
 		if err != nil {
@@ -25,7 +20,8 @@ func (s *Store) Lease(ctx context.Context, appID, holder, node string) (ours boo
 		}
 		_, err = tx.Exec(ctx, `insert into leases (app_id, holder, node, expires_at) values ($1, $2, $3, $4)
 			on conflict (app_id) do update set holder = excluded.holder, node = excluded.node, expires_at = excluded.expires_at
-			where leases.holder = excluded.holder or leases.expires_at < $5`, appID, holder, node, now+LeaseTime.Milliseconds(), now)
+			where leases.holder = excluded.holder or leases.expires_at < $5 or $6 and leases.holder not like $7`,
+			appID, holder, node, now+holds.Milliseconds(), now, tx.s.pool == nil, s.instance+"/%")
 		if err != nil {
 			return err
 		}
@@ -41,6 +37,7 @@ func (s *Store) Lease(ctx context.Context, appID, holder, node string) (ours boo
 
 // EndLease gives the right back, when it is still the holder's.
 func (s *Store) EndLease(ctx context.Context, appID, holder string) error {
+	holder = s.instance + "/" + holder
 	return s.Write(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(ctx, `delete from leases where app_id = $1 and holder = $2`, appID, holder)
 		return err

@@ -115,7 +115,13 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 				linked = append(linked, r)
 			}
 		}
-		if err := tx.writeLinks(ctx, results); err != nil {
+		var links []*Link
+		for _, r := range results {
+			if r.Link != nil {
+				links = append(links, r.Link)
+			}
+		}
+		if err := tx.writeLinks(ctx, links); err != nil {
 			return err
 		}
 		return tx.wake(ctx, linked)
@@ -144,6 +150,8 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		column := "user_id"
 		if o.Kind == directory.KindGroup {
 			column = "group_id"
+		} else if err := tx.forgetAccount(ctx, o); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and `+column+` = $2`, o.AppID, o.Source.ID); err != nil {
 			return err
@@ -198,14 +206,41 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 	return nil
 }
 
-func (tx *Tx) writeLinks(ctx context.Context, results []Result) error {
-	rows := make([][]any, 0, len(results))
-	seen := map[string]int{}
-	for _, r := range results {
-		l := r.Link
-		if l == nil {
-			continue
+// forgetAccount has everything looked at again that spoke of an account which is gone: the groups
+// that it was a member of, and the reports whose manager it was. What was sent for them named an
+// account id that means nothing any more.
+func (tx *Tx) forgetAccount(ctx context.Context, o *Operation) error {
+	if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
+		select app_id, 'group', group_id, user_id, $3, 'the member''s account is gone' from link_members where app_id = $1 and user_id = $2
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, o.AppID, o.Source.ID, tx.now()); err != nil {
+		return err
+	}
+	const reports = ` and object_id in (select id from users where manager_id = $2)`
+	if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
+		select app_id, type, object_id, '', $3, 'the manager''s account is gone' from links where app_id = $1 and type = 'user'`+reports+`
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, o.AppID, o.Source.ID, tx.now()); err != nil {
+		return err
+	}
+	linked, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = 'user'`+reports, o.AppID, o.Source.ID)
+	for _, l := range linked {
+		for _, path := range o.References {
+			delete(l.Wanted, path)
 		}
+		if _, err := tx.Exec(ctx, `update links set wanted = $1 where app_id = $2 and type = 'user' and object_id = $3`, jsonText(l.Wanted), o.AppID, l.ObjectID); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// writeLinks stores links. With its link an object's creates that ended without an answer are
+// settled.
+func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
+	rows := make([][]any, 0, len(links))
+	seen := map[string]int{}
+	settled := map[string][]string{}
+	for _, l := range links {
+		settled[l.AppID] = append(settled[l.AppID], l.ObjectID)
 		created := l.Created
 		if created.IsZero() {
 			created = tx.s.Now()
@@ -222,6 +257,11 @@ func (tx *Tx) writeLinks(ctx context.Context, results []Result) error {
 	}
 	if len(rows) == 0 {
 		return nil
+	}
+	for app, ids := range settled {
+		if _, err := tx.Exec(ctx, `update operations set state = 'failed' where app_id = $1 and state = 'unknown' and object_id in `+tx.in("$2"), app, list(ids)); err != nil {
+			return err
+		}
 	}
 	names := columnNames(linkColumns)
 	return tx.insert(ctx, "links", names, rows, `on conflict (app_id, type, object_id) do update set object_name = excluded.object_name,

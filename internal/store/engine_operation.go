@@ -160,16 +160,21 @@ func stringsOf[S ~string](values []S) []string {
 
 // AddOperations stores newly planned operations and drops what they replace: an operation of the
 // same cycle that has not been sent, and one that is held, approved or unknown for the same object.
-func (s *Store) AddOperations(ctx context.Context, cycleID string, ops []*Operation, replaces []string) error {
-	if len(ops)+len(replaces) == 0 {
+// adopts are the links of accounts that matching found: they are durable before anything is sent to
+// those accounts, so that whatever happens then, they are not forgotten.
+func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []string, adopts []*Link) error {
+	if len(ops)+len(replaces)+len(adopts) == 0 {
 		return nil
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		if len(replaces) > 0 {
-			if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1
+			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, finished_at = $1
 				where id in `+tx.in("$2")+` and state in ('planned','held','approved','unknown')`, millis(s.Now()), list(replaces)); err != nil {
 				return err
 			}
+		}
+		if err := tx.writeLinks(ctx, adopts); err != nil {
+			return err
 		}
 		return insertOperations(ctx, tx, ops...)
 	})
@@ -235,14 +240,19 @@ type OpenOperation struct {
 	Origin   provision.Origin
 	Approved bool
 	Removals int
+	Want     attr.Set // of a create that ended without an answer: what to look for it by
 }
 
 func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[string][]OpenOperation, error) {
 	scan := func(row scanner) (OpenOperation, error) {
 		var o OpenOperation
-		return o, row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals)
+		var want string
+		if err := row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals, &want); err != nil || want == "" {
+			return o, err
+		}
+		return o, json.Unmarshal([]byte(want), &o.Want)
 	}
-	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals
+	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end
 		from operations o join cycles c on c.id = o.cycle_id
 		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.state in ('planned','applying','held','approved','unknown') and c.state <> 'planned'`, appID, ids)
 	if err != nil {

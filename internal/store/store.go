@@ -48,6 +48,7 @@ type Store struct {
 	write    *sql.DB       // nil when read-only; one connection on SQLite
 	read     *sql.DB       // the same as write on PostgreSQL
 	queries  atomic.Int64
+	instance string // names this opening of the store, for leases
 	closed   atomic.Bool
 
 	key     []byte     // given by the caller, else read from the file on first use
@@ -57,7 +58,7 @@ type Store struct {
 // Open opens the state, creates it where there is none and brings its schema up to date. What it
 // refuses is an [*Error] whose text is one line for a person.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{data: c.Data, readOnly: c.ReadOnly, clock: c.Clock, log: c.Log, key: c.Key}
+	s := &Store{data: c.Data, readOnly: c.ReadOnly, clock: c.Clock, log: c.Log, key: c.Key, instance: newID()}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
