@@ -146,12 +146,24 @@ func (r *run) usesGroups() bool {
 
 // user prepares one user for a decision; nil when the person is none of the application's business.
 func (r *run) user(o *store.UserObject) (*candidate, error) {
+	if o.User == nil && o.Link == nil && len(o.Open) == 0 {
+		return nil, nil
+	}
+	c, err := r.prepare(o)
+	if err != nil || c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
+		return nil, err
+	}
+	return c, nil
+}
+
+// prepare gathers what is known of a user into a candidate for a decision.
+func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 	u := o.User
 	if u == nil {
-		if o.Link == nil {
-			return nil, nil
+		u = &directory.User{ID: o.ID, Deleted: r.now}
+		if o.Link != nil {
+			u.UserName = o.Link.Name
 		}
-		u = &directory.User{ID: o.ID, UserName: o.Link.Name, Deleted: r.now}
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
 	c.Kind, c.Now = directory.KindUser, r.now
@@ -168,9 +180,6 @@ func (r *run) user(o *store.UserObject) (*candidate, error) {
 		// Neither in nor out can be concluded: an account that is there stays as it is.
 		c.failure = &provision.Problem{Code: "filter_failed", Reason: err.Error(), Recommendation: "Correct the filter or this person's attributes, then provision again."}
 		c.Verdict.In = true
-	}
-	if c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
-		return nil, nil
 	}
 	c.take(o.Link)
 	r.want(c)

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// LogQuery picks records of the provisioning log. The zero value picks all; every field narrows.
+type LogQuery struct {
+	AppID   string
+	Object  string // id of a user or group of the directory
+	Status  string // success, failure, skipped, warning
+	Action  provision.Action
+	CycleID string
+	Since   time.Time
+	After   *Operation // the last record of the page before, in the query's order
+	Newest  bool       // newest first; else oldest first, for following
+	Limit   int        // 0 is 100
+}
+
+// Log returns records of the provisioning log: what cycles did and considered, with steps, changes
+// and failures.
+func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
+	var where strings.Builder
+	where.WriteString(`finished_at is not null and state in ('applied','skipped','failed','unknown','rejected')`)
+	var args []any
+	and := func(condition string, v ...any) {
+		n := make([]any, len(v))
+		for i, x := range v {
+			args = append(args, x)
+			n[i] = len(args)
+		}
+		where.WriteString(" and " + fmt.Sprintf(condition, n...))
+	}
+	if q.AppID != "" {
+		and("app_id = $%d", q.AppID)
+	}
+	if q.Object != "" {
+		and("object_id = $%d", q.Object)
+	}
+	if q.Status != "" {
+		and("status = $%d", q.Status)
+	}
+	if q.Action != "" {
+		and("action = $%d", string(q.Action))
+	}
+	if q.CycleID != "" {
+		and("cycle_id = $%d", q.CycleID)
+	} else {
+		// What a plan only showed has not happened.
+		where.WriteString(" and not exists (select 1 from cycles c where c.id = operations.cycle_id and c.state = 'planned')")
+	}
+	if !q.Since.IsZero() {
+		and("finished_at >= $%d", millis(q.Since))
+	}
+	order, than := "asc", ">"
+	if q.Newest {
+		order, than = "desc", "<"
+	}
+	if q.After != nil {
+		and("(finished_at, id) "+than+" ($%d, $%d)", millis(q.After.Finished), q.After.ID)
+	}
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	and("1 = 1 order by finished_at "+order+", id "+order+" limit $%d", q.Limit)
+	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where `+where.String(), args...)
+	})
+}
+
+// OperationByID returns one record; [ErrNotFound] when there is none.
+func (s *Store) OperationByID(ctx context.Context, id string) (*Operation, error) {
+	ops, err := read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where id = $1`, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(ops) == 0 {
+		return nil, ErrNotFound
+	}
+	return ops[0], nil
+}
