@@ -74,9 +74,10 @@ func (t *tokens) refill(now time.Time) {
 	}
 }
 
-// wait returns how long a request of this urgency waits for its token, 0 for not at all.
-func (t *tokens) wait(u Urgency) time.Duration {
-	need := 1.0
+// wait returns how long a request of this urgency waits for its token when so many take theirs before
+// it, 0 for not at all.
+func (t *tokens) wait(u Urgency, ahead int) time.Duration {
+	need := 1.0 + float64(ahead)
 	if u != Removal {
 		need += t.reserve
 	}

@@ -147,8 +147,9 @@ func (l *Limiter) Acquire(ctx context.Context, method, path string, u Urgency, p
 	return &Permit{limiter: l, buckets: w.buckets, kind: method + " " + shape(path), start: time.Now()}, nil
 }
 
-// Wait returns how long a request would wait now for its buckets and for a pause, 0 for not at all.
-// A connector that has two ways to do one thing takes the one with room.
+// Wait returns how long a request would wait now for its buckets and for a pause, 0 for not at all;
+// those that wait for the same buckets already come before it. A connector that has two ways to do
+// one thing takes the one with room.
 func (l *Limiter) Wait(method, path string, u Urgency) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,9 +157,23 @@ func (l *Limiter) Wait(method, path string, u Urgency) time.Duration {
 	wait := max(0, l.paused.Sub(now))
 	for _, b := range l.covering(method, path) {
 		b.refill(now)
-		wait = max(wait, b.wait(u))
+		wait = max(wait, b.wait(u, l.ahead(b, u)))
 	}
 	return wait
+}
+
+// ahead counts the requests that take a token of a bucket before a new one of this urgency. The lock
+// is held.
+func (l *Limiter) ahead(b *tokens, u Urgency) int {
+	n := 0
+	for _, queue := range l.waiting[:min(max(u, Removal), ReconcileRead)+1] {
+		for _, w := range queue {
+			if slices.Contains(w.buckets, b) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // Pause holds every request of the connection until a time; a shorter pause than the present one
@@ -279,7 +294,7 @@ func (l *Limiter) dispatch(now time.Time) {
 		for _, w := range queue {
 			wait := time.Duration(0)
 			for _, b := range w.buckets {
-				wait = max(wait, b.wait(w.urgency))
+				wait = max(wait, b.wait(w.urgency, 0))
 			}
 			switch {
 			case wait > 0:
