@@ -77,8 +77,20 @@ func (c *collection) hits(filter string) (ids []string, ok bool) {
 				found = append(found, id)
 			}
 		default:
+			at, ok := locate(name)
+			if !ok || at.where != nil {
+				return nil, false
+			}
 			for _, id := range c.order {
-				if picks(map[string]any{name: v}, c.byID[id].doc) {
+				doc, field := c.byID[id].doc, at.name
+				if at.urn != "" {
+					doc, _ = look(doc, at.urn).(map[string]any)
+				}
+				if at.sub != "" {
+					doc, _ = look(doc, at.name).(map[string]any)
+					field = at.sub
+				}
+				if picks(map[string]any{field: v}, doc) {
 					found = append(found, id)
 				}
 			}

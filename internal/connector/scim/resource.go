@@ -38,6 +38,9 @@ func (c *Connector) account(kind directory.Kind, body any) *connector.Account {
 		}
 		v := m.path.Of(doc)
 		if attr.Empty(v) {
+			if unmarked(doc, m.path) {
+				continue
+			}
 			v = nil
 		}
 		a.Values[m.text] = v
@@ -46,6 +49,37 @@ func (c *Connector) account(kind directory.Kind, body any) *connector.Account {
 		a.Protected = c.protected(kind, doc)
 	}
 	return a
+}
+
+// unmarked reports whether a list has entries but none that says what the path's filter asks for: the
+// target lost the type of its addresses, and which of them is the one of type work cannot be told.
+func unmarked(doc map[string]any, p attr.Path) bool {
+	if p.Filter == nil {
+		return false
+	}
+	if p.URN != "" {
+		doc, _ = attr.Member(doc, p.URN).(map[string]any)
+	}
+	list, _ := attr.Member(doc, p.Name).([]any)
+	for _, e := range list {
+		if entry, ok := e.(map[string]any); ok && says(entry, p.Filter) {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// says reports whether an entry has any of the members that a filter compares.
+func says(entry map[string]any, f *attr.Filter) bool {
+	if len(f.Branches) == 0 {
+		return attr.Member(entry, f.Path.Name) != nil
+	}
+	for _, b := range f.Branches {
+		if says(entry, b) {
+			return true
+		}
+	}
+	return false
 }
 
 // members reads a group's members, and whether they are all of them.

@@ -1,10 +1,8 @@
 package scim_test
 
 import (
-	"fmt"
 	"testing"
 
-	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/connector/connectortest"
 	"github.com/muster-id/muster/internal/connector/scim"
@@ -74,6 +72,7 @@ func TestContract(t *testing.T) {
 		"hidden members":    {does: connectortest.Behaviour{HideMembers: true}, options: map[string]string{"members": "hidden"}},
 		"text for booleans": {does: connectortest.Behaviour{StringBooleans: true}},
 		"lower case":        {does: connectortest.Behaviour{LowerCaseUserName: true, LowerCaseNames: true, ReformatPhones: true}},
+		"lost types":        {does: connectortest.Behaviour{DropTypes: true}},
 		"other case":        {does: connectortest.Behaviour{ShuffledNames: true}},
 		"conflict is 400":   {does: connectortest.Behaviour{ConflictStatus: 400}},
 		"conflict is bare":  {does: connectortest.Behaviour{ConflictSilent: true}},
@@ -105,6 +104,3 @@ func TestContract(t *testing.T) {
 		})
 	}
 }
-
-var _ = fmt.Sprint
-var _ attr.Set
