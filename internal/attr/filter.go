@@ -3,6 +3,7 @@ package attr
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -298,6 +299,14 @@ func sameValue(have, want any) bool {
 	// A missing boolean is false: "primary eq false" hits the entries that say nothing.
 	if w, ok := want.(bool); ok && have == nil {
 		return !w
+	}
+	// Booleans are also written as text: Entra ID's mappings say roles[primary eq "True"].value, and
+	// some targets answer with "true".
+	if h, ok := have.(bool); ok && okB {
+		return strings.EqualFold(b, strconv.FormatBool(h))
+	}
+	if w, ok := want.(bool); ok && okA {
+		return strings.EqualFold(a, strconv.FormatBool(w))
 	}
 	return Equal(have, want)
 }

@@ -35,11 +35,15 @@ func ParsePath(s string) (Path, error) {
 		}
 		colon := strings.LastIndexByte(rest[:end], ':')
 		// The last part of a bare schema URN ("…:2.0:User") is the resource's name, not an attribute.
-		if last := rest[colon+1 : end]; end == len(rest) && bareSchema(rest[:colon], last) {
+		last := rest[colon+1 : end]
+		if _, _, dotted := afterVersion(last); !dotted && end == len(rest) && bareSchema(rest[:colon], last) {
 			p.URN = rest
 			return p, nil
 		}
 		p.URN, rest = rest[:colon], rest[colon+1:]
+		if version, name, ok := afterVersion(rest); ok {
+			p.URN, rest = p.URN+":"+version, name
+		}
 	}
 	name := rest
 	if i := strings.IndexByte(rest, '['); i >= 0 {
@@ -85,8 +89,22 @@ func MustPath(s string) Path {
 // schema URNs end: "…:core:2.0" + "User", "…:enterprise:1.0" alone is handled by its version.
 func bareSchema(before, last string) bool {
 	version := before[strings.LastIndexByte(before, ':')+1:]
-	isVersion := func(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
+	isVersion := func(s string) bool { return s != "" && strings.Trim(s, "0123456789.") == "" && !strings.HasSuffix(s, ".") }
 	return isVersion(last) || isVersion(version) && (strings.EqualFold(last, "User") || strings.EqualFold(last, "Group"))
+}
+
+// afterVersion cuts the last part of a URN of SCIM 1, where a dot stands between schema and attribute:
+// "urn:scim:schemas:extension:enterprise:1.0.department" is how Microsoft's and Slack's documents
+// write it.
+func afterVersion(last string) (version, name string, ok bool) {
+	i := 0
+	for i < len(last) && (last[i] >= '0' && last[i] <= '9' || last[i] == '.') {
+		i++
+	}
+	if i < 2 || i == len(last) || last[0] == '.' || last[i-1] != '.' || last[i-2] == '.' {
+		return "", "", false
+	}
+	return last[:i-1], last[i:], true
 }
 
 // plainName reports whether s is an attribute name of RFC 7643 §2.1, `$ref` included.

@@ -147,12 +147,16 @@ func fold(v any) any {
 	return v
 }
 
+// jsonText writes a simple value as JSON, without the escapes that package json makes for HTML: some
+// servers do not read them in a filter.
 func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
 		return ""
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func equal(a, b any, text func(x, y string) bool) bool {
