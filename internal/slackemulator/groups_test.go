@@ -227,8 +227,10 @@ func TestGroupChangesComeLate(t *testing.T) {
 	answered := s.do("PATCH", path, ops(op("replace", "displayName", "New"), op("add", "members", refs(ada)))).want(200, "")
 	equal(t, "the answer is the old state", answered.json["displayName"], "Team")
 	clock.pass(49 * time.Millisecond) // 2.94 emulated seconds
+	s.do("PATCH", path, ops(op("replace", "displayName", "Newer"))).want(200, "")
+	clock.pass(49 * time.Millisecond) // the second change keeps the oldest view up until it is due itself
 	equal(t, "not yet", s.do("GET", path, nil).json["members"], l{})
 	clock.pass(time.Millisecond)
-	equal(t, "now", s.do("GET", path, nil).json["displayName"], "New")
+	equal(t, "now", s.do("GET", path, nil).json["displayName"], "Newer")
 	equal(t, "members", len(s.do("GET", path, nil).json["members"].(l)), 1)
 }

@@ -65,6 +65,7 @@ func TestPatchV2(t *testing.T) {
 		{"phone by value", ops(op("replace", `phoneNumbers[value eq "1"].value`, "9")), []any{"phoneNumbers"}, phones("9", "2"), ""},
 		{"phone by value, single quotes", ops(op("replace", `phoneNumbers[value eq '1'].value`, "9")), []any{"phoneNumbers"}, phones("9", "2"), ""},
 		{"type mobile as it reads", ops(op("replace", `phoneNumbers[type eq "mobile"].value`, "9")), []any{"phoneNumbers"}, phones("1", "9"), ""},
+		{"no phones removed", ops(op("remove", "phoneNumbers", l{})), []any{"phoneNumbers"}, phones("1", "2"), ""},
 		{"phone removed", ops(op("remove", "phoneNumbers[primary eq true]", nil)), []any{"phoneNumbers"}, phones(nil, "2"), ""},
 		{"phones removed", ops(op("remove", "phoneNumbers", nil)), []any{"phoneNumbers"}, phones(nil, nil), ""},
 		{"address part", ops(op("replace", `addresses[primary eq true].locality`, "Rome")), []any{"addresses", 0, "country"}, "UK", ""},
