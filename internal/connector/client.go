@@ -52,8 +52,8 @@ type Options struct {
 // provably never left. Every other failed write is an *[Error] that says in Unknown whether it may
 // have been carried out.
 type Client struct {
-	http    *http.Client
-	base    *url.URL // ends in a slash
+	wire    *http.Transport // without an http.Client: redirects are followed by our rules alone
+	base    *url.URL        // ends in a slash
 	token   string
 	limiter *Limiter
 	agent   string
@@ -93,25 +93,22 @@ func NewClient(o Options) (*Client, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &Client{
-		http: &http.Client{
-			Transport: &http.Transport{
-				Proxy:       http.ProxyFromEnvironment,
-				DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
-				// HTTP/2 would put every request of the connection behind one lost packet, and its
-				// retries could repeat a write that was carried out.
-				Protocols:             protocols,
-				TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted},
-				TLSHandshakeTimeout:   connectTimeout,
-				ResponseHeaderTimeout: headerTimeout,
-				MaxConnsPerHost:       most,
-				MaxIdleConns:          most,
-				MaxIdleConnsPerHost:   most,
-				IdleConnTimeout:       30 * time.Second,
-				// Without compression a small answer cannot unfold into a large one.
-				DisableCompression:     true,
-				MaxResponseHeaderBytes: 64 << 10,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		wire: &http.Transport{
+			Proxy:       http.ProxyFromEnvironment,
+			DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			// HTTP/2 would put every request of the connection behind one lost packet, and its
+			// retries could repeat a write that was carried out.
+			Protocols:             protocols,
+			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted},
+			TLSHandshakeTimeout:   connectTimeout,
+			ResponseHeaderTimeout: headerTimeout,
+			MaxConnsPerHost:       most,
+			MaxIdleConns:          most,
+			MaxIdleConnsPerHost:   most,
+			IdleConnTimeout:       30 * time.Second,
+			// Without compression a small answer cannot unfold into a large one.
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: 64 << 10,
 		},
 		base: base, token: o.Token, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
 		refine: o.Refine, redact: newRedactor(o.Token),
@@ -174,7 +171,7 @@ func (c *Client) Limiter() *Limiter { return c.limiter }
 func (c *Client) Requests() int64 { return c.sent.Load() }
 
 // Close closes the idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.wire.CloseIdleConnections() }
 
 // Request is one request to the target.
 type Request struct {
@@ -209,12 +206,17 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		InitialInterval: 250 * time.Millisecond, Multiplier: 2.5, RandomizationFactor: 0.4, MaxInterval: 30 * time.Second,
 	}
 	delays.Reset()
+	var owed time.Duration // of patience, for the pause that the next attempt begins with
 	for repeats := 0; ; {
 		failed, again := c.attempt(ctx, r, ans, patience)
+		patience, owed = patience-owed, 0
 		if failed == nil {
 			return ans, nil
 		}
 		delay := max(delays.NextBackOff(), failed.RetryAfter)
+		if again == afterPause {
+			delay = max(delay, time.Second) // who throttles and doesn't say for how long
+		}
 		if again == afterPause || failed.RetryAfter > 0 {
 			// The pause is the limiter's: it holds back everyone, and this request with them.
 			c.limiter.Pause(time.Now().Add(min(delay, maxPause)))
@@ -223,7 +225,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 			return ans, c.finish(failed, ans)
 		}
 		if again == afterPause {
-			if patience -= delay; patience < 0 {
+			if owed = delay; owed > patience {
 				return ans, c.finish(failed, ans)
 			}
 			continue

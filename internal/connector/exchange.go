@@ -54,7 +54,7 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	c.sent.Add(1)
 	defer func() { ans.Exchange.TookMS = time.Since(start).Milliseconds() }()
 
-	res, err := c.http.Do(req)
+	res, err := c.wire.RoundTrip(req)
 	if err != nil {
 		failed = broken(ctx, c.base.Host, err, write, connected.Load())
 		// A bad certificate or name stays bad for the next seconds; all else may be a passing fault.
