@@ -27,6 +27,7 @@ var layers = [][]string{
 var beside = map[string][]string{
 	"internal/gallery":         {"internal/connector"},      // a template holds limits in the limiter's own terms
 	"internal/connector/slack": {"internal/connector/scim"}, // Slack's API is SCIM with a dialect
+	"internal/source/file":     {"internal/source/csv", "internal/source/json", "internal/source/ldif"}, // the table of formats
 }
 
 // reserved names packages that only some may import, whatever their row. Tests may import everything.
@@ -36,7 +37,7 @@ var reserved = []struct {
 	because   string
 }{
 	{"internal/connector/...", []string{"cmd/muster", "internal/admin", "internal/connector/..."}, "which target is spoken to is decided at the top, and everybody else knows the interface"},
-	{"internal/source/...", []string{"cmd/muster", "internal/admin"}, "which file is read is decided at the top, and everybody else knows the interface"},
+	{"internal/source/...", []string{"cmd/muster", "internal/admin", "internal/source/file"}, "which file is read is decided at the top, and everybody else knows the interface"},
 	{"internal/store/...", []string{"internal/store", "internal/store/..."}, "the store's insides are its own"},
 	{"internal/web/...", []string{"internal/web", "internal/web/..."}, "the web's insides are its own"},
 	{"internal/slackemulator", []string{"cmd/muster"}, "the emulator is a product of its own: it shows what Slack does, and nothing may rely on it"},

@@ -2,7 +2,9 @@
 // person or group; package store brings them into the directory by the rules of identity, clearing
 // and completeness that hold for every source alike.
 //
-// A source reads and converts; it decides nothing about who is who. Start at [Source].
+// A source reads and converts; it decides nothing about who is who. Start at [Source]; package sourcetest
+// holds what every source must keep, and package file opens files of any format. [Input] and [Lines] read text
+// for those that come as text.
 package source
 
 import (
@@ -13,7 +15,10 @@ import (
 
 // Source yields the records of a file or a service in its order. A record that cannot be read is
 // yielded with Err set, and the rest goes on; a non-nil error of the sequence ends it (the input
-// cannot be read any further) and makes the import incomplete.
+// cannot be read any further, or is known to be a part) and makes the import incomplete.
+//
+// A source streams: it holds a few records at a time, however long the input. Its records can be
+// ranged over once; leaving the loop early is fine.
 type Source interface {
 	Records() iter.Seq2[Record, error]
 }
@@ -24,13 +29,14 @@ type Record struct {
 	Line int // line of the input where the record starts, from 1
 	Kind directory.Kind
 	Name string // userName or displayName, for messages; may be "" beside Err
-	Err  error  // why this record cannot be used, in words for a person; the other fields are then void
+	Err  error  // why this record cannot be used, in words for a person; only Line, Kind, Name and Warnings count beside it
 
 	ID         string // the directory's own id, when the source knows it
 	ExternalID string // "" when the source has none
-	// Attributes are the attributes that the source speaks about, by canonical path of
-	// directory.Schema ("userName", "name.givenName", "emails", "department", "custom.NAME", …; for a
-	// group "displayName"); an empty value clears, a missing key leaves.
+	// Attributes are the attributes that the source speaks about, by path as [directory.Schema.Canonical]
+	// takes it and [directory.Short] writes it ("userName", "name.givenName", "emails",
+	// `emails[type eq "home"].value`, "department", "custom.NAME", …; for a group "displayName"), and as
+	// Merge of a user or group takes them: nil clears, a missing key leaves.
 	Attributes map[string]any
 	Active     *bool // nil leaves (true for a new person)
 
@@ -48,10 +54,13 @@ type Record struct {
 	// Members are the whole membership of a group. nil leaves.
 	Members *[]MemberRef
 
-	Warnings []string // what was noticed but did no harm ("column shoeSize becomes custom.shoeSize")
+	// Warnings are what was noticed but did no harm ("column shoeSize becomes custom.shoeSize"), also
+	// about the whole input: those stand at whichever record came along.
+	Warnings []string
 }
 
-// MemberRef points at a member of a group: by Ref of another record, or by userName or by id.
+// MemberRef points at a member of a group: by Ref of another record, or by userName, or by the directory's id. Where
+// several are given, the first of these that is known counts.
 type MemberRef struct {
 	Ref      string
 	UserName string
