@@ -38,6 +38,9 @@ type Target struct {
 	// Settle is how long the target may go on showing old values after it has accepted new ones. What
 	// does not match is read again until then, and only then called refused.
 	Settle time.Duration
+	// Limiter paces the connection. A pause that the target asked for outlives the process: it is kept
+	// with the application and handed to the limiter again. nil keeps nothing.
+	Limiter *connector.Limiter
 }
 
 // Types of cycles, as plans and logs name them.

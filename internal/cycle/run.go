@@ -127,6 +127,9 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		r.cycle.Type = Initial
 	}
 	r.startRequests = r.counted()
+	if l := a.target.Limiter; l != nil && progress.PauseUntil.After(r.now) {
+		l.Pause(progress.PauseUntil)
+	}
 	return r, e.Store.NewCycle(ctx, r.cycle)
 }
 
@@ -316,6 +319,13 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	r.cycle.Summary = summary
 	if ferr := r.engine.Store.FinishCycle(end, r.cycle, r.looked); ferr != nil {
 		return nil, errors.Join(err, ferr)
+	}
+	if l := r.app.target.Limiter; l != nil {
+		if until := l.PausedUntil(); until.After(r.engine.Store.Now()) {
+			if err := r.engine.Store.SetPause(end, r.app.ID, until); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if r.cycle.Type == Reconcile && r.cycle.State == "done" {
 		if err := r.engine.Store.SetReconciled(end, r.app.ID, r.engine.Store.Now()); err != nil {

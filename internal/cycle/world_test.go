@@ -305,3 +305,7 @@ func (w *world) again2(want map[string]int) {
 }
 
 type storeOperation = store.Operation
+
+func openSQLite(t *testing.T) *store.Store {
+	return storetest.Open(t, store.Config{Data: t.TempDir()})
+}

@@ -132,9 +132,9 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 	kept := *r.Op
 	kept.Operation = r.Op.Redacted()
 	if _, err := tx.Exec(ctx, `update operations set state = $1, status = $2, verified = $3, error = $4, exchange = $5, account_id = $6, account_name = $7,
-		want = $8, detail = $9, steps = $10, reason = $11, finished_at = $12 where id = $13`,
+		want = $8, detail = $9, steps = $10, reason = $11, finished_at = $12, action = $13, cause = $14, origin = $15 where id = $16`,
 		string(kept.State), kept.Status, kept.Verified, jsonOrNull(kept.Error), jsonOrNull(kept.Exchange), kept.Target.ID, kept.Target.Name,
-		jsonText(kept.Want), jsonText(detailOf(&kept)), jsonText(kept.Steps), kept.Reason, tx.now(), kept.ID); err != nil {
+		jsonText(kept.Want), jsonText(detailOf(&kept)), jsonText(kept.Steps), kept.Reason, tx.now(), string(kept.Action), string(kept.Cause), string(kept.Origin), kept.ID); err != nil {
 		return err
 	}
 	o := r.Op

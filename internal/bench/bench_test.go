@@ -1,0 +1,428 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/connector/scim"
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/source"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// The sizes of the first load.
+const (
+	people      = 2000
+	groups      = 50
+	memberships = 4000
+)
+
+// TestMain lets the test binary be the target, a process of its own.
+func TestMain(m *testing.M) {
+	if latency := os.Getenv("MUSTER_BENCH_TARGET"); latency != "" {
+		serveTarget(latency)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serveTarget is an obedient SCIM target; POST /reset empties it, GET /requests counts.
+func serveTarget(latency string) {
+	wait, err := time.ParseDuration(latency)
+	if err != nil {
+		panic(err)
+	}
+	var target atomic.Pointer[connectortest.Target]
+	target.Store(connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{}))
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/reset":
+			target.Store(connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{}))
+			requests.Store(0)
+			return
+		case "/requests":
+			fmt.Fprint(w, requests.Load())
+			return
+		}
+		requests.Add(1)
+		if wait > 0 {
+			time.Sleep(wait) // the latency of a network, not a wait for anything
+		}
+		target.Load().ServeHTTP(w, r)
+	}))
+	fmt.Println(server.URL)
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
+}
+
+type target struct{ url string }
+
+func startTarget(b *testing.B, latency time.Duration) target {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "MUSTER_BENCH_TARGET="+latency.String())
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return target{strings.TrimSpace(url)}
+}
+
+func (t target) reset(b *testing.B) { t.get(b, "/reset") }
+
+func (t target) requests(b *testing.B) int {
+	n, err := strconv.Atoi(t.get(b, "/requests"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+func (t target) get(b *testing.B, path string) string {
+	resp, err := http.Get(t.url + path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return string(body)
+}
+
+// bareLoop sends the creates that a first load cannot do without, as fast as a plain client can, and
+// returns how long that took: the floor.
+func (t target) bareLoop(b *testing.B, concurrency int) time.Duration {
+	b.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: concurrency, MaxIdleConnsPerHost: concurrency, DisableCompression: true}}
+	post := func(path string, doc map[string]any) string {
+		body, _ := json.Marshal(doc)
+		req, _ := http.NewRequest("POST", t.url+"/scim/v2/"+path, bytes.NewReader(body))
+		req.Header.Set("Authorization", "Bearer "+connectortest.Token)
+		req.Header.Set("Content-Type", "application/scim+json")
+		resp, err := client.Do(req)
+		if err != nil {
+			b.Error(err)
+			return ""
+		}
+		defer resp.Body.Close()
+		var answer struct {
+			ID string `json:"id"`
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != 201 {
+			b.Errorf("%d %v", resp.StatusCode, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return answer.ID
+	}
+	each := func(n int, do func(i int)) {
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		for range concurrency {
+			wg.Go(func() {
+				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+					do(i)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	start := time.Now()
+	ids := make([]string, people)
+	each(people, func(i int) {
+		doc := map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User", directory.Enterprise}, "active": true}
+		for k, v := range person(i) {
+			attrPut(doc, k, v)
+		}
+		ids[i] = post("Users", doc)
+	})
+	each(groups, func(g int) {
+		var members []any
+		for _, i := range membersOf(g) {
+			members = append(members, map[string]any{"value": ids[i]})
+		}
+		post("Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": groupName(g), "members": members})
+	})
+	return time.Since(start)
+}
+
+func attrPut(doc map[string]any, path string, v any) {
+	if obj, sub, ok := strings.Cut(path, "."); ok {
+		m, _ := doc[obj].(map[string]any)
+		if m == nil {
+			m = map[string]any{}
+			doc[obj] = m
+		}
+		m[sub] = v
+		return
+	}
+	if path == "department" || path == "employeeNumber" {
+		attrPut(doc, "x."+path, v)
+		return
+	}
+	doc[path] = v
+}
+
+func person(i int) directory.Edit {
+	name := fmt.Sprintf("person%06d", i)
+	return directory.Edit{
+		"userName": name, "name.givenName": "Given" + strconv.Itoa(i), "name.familyName": "Family" + strconv.Itoa(i), "displayName": "Given Family " + strconv.Itoa(i),
+		"title": "Engineer", "department": "Department " + strconv.Itoa(i%40), "employeeNumber": strconv.Itoa(100000 + i),
+		"emails": []any{map[string]any{"value": name + "@example.org", "type": "work", "primary": true}},
+	}
+}
+
+func groupName(g int) string { return fmt.Sprintf("Group %02d", g) }
+
+// membersOf returns the members of a group: 80 each, so that 50 groups have 4,000 memberships.
+func membersOf(g int) []int {
+	list := make([]int, memberships/groups)
+	for i := range list {
+		list[i] = (g*40 + i) % people
+	}
+	return list
+}
+
+// company is a source of n people; those of the first load are in groups.
+type company struct {
+	n      int
+	groups bool
+}
+
+func (c company) Records() iter.Seq2[source.Record, error] {
+	return func(yield func(source.Record, error) bool) {
+		in := map[int][]string{}
+		if c.groups {
+			for g := range groups {
+				for _, i := range membersOf(g) {
+					in[i] = append(in[i], groupName(g))
+				}
+			}
+		}
+		for i := range c.n {
+			attributes := map[string]any(person(i))
+			r := source.Record{Line: i + 1, Kind: directory.KindUser, Name: attributes["userName"].(string), Attributes: attributes}
+			list := in[i]
+			if !c.groups {
+				list = []string{"Everyone"}
+			}
+			r.Groups = &list
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+type world struct {
+	store  *store.Store
+	engine *cycle.Engine
+	app    *provision.Application
+}
+
+var by = store.Actor{Name: "bench", Via: "bench"}
+
+func newWorld(b *testing.B, endpoint string, c company, assigned ...string) *world {
+	b.Helper()
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Config{Data: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	if _, err := s.Import(ctx, c, store.ImportOptions{Source: "bench", Actor: by}); err != nil {
+		b.Fatal(err)
+	}
+	template, err := gallery.Lookup("scim2")
+	if err != nil {
+		b.Fatal(err)
+	}
+	app := template.Application()
+	app.Name, app.Connection.Endpoint, app.Provisioning.Groups.Enabled = "target", endpoint+"/scim/v2/", true
+	for _, g := range assigned {
+		app.Assignments = append(app.Assignments, provision.Assignment{Group: g})
+	}
+	if _, err := s.SaveApplication(ctx, by, &app); err != nil {
+		b.Fatal(err)
+	}
+	w := &world{store: s, app: &app}
+	w.engine = &cycle.Engine{
+		Store: s, Node: "bench", Log: slog.New(slog.DiscardHandler), Rand: rand.Float64, RandN: rand.Uint64N,
+		Open: func(_ context.Context, app *provision.Application) (cycle.Target, error) {
+			limiter := connector.NewLimiter(template.Limits.With(app.Connection.Limits))
+			client, err := connector.NewClient(connector.Options{Connection: app.Connection, Token: connectortest.Token, Limiter: limiter})
+			if err != nil {
+				return cycle.Target{}, err
+			}
+			quirks, err := scim.ParseQuirks(template.Quirks, nil)
+			if err != nil {
+				return cycle.Target{}, err
+			}
+			c, err := scim.New(scim.Options{Client: client, Quirks: quirks, Users: targets(b, directory.KindUser, app.Mappings.Users), Groups: targets(b, directory.KindGroup, app.Mappings.Groups)})
+			return cycle.Target{Connector: c, Concurrency: 64, Settle: time.Second}, err
+		},
+	}
+	return w
+}
+
+func targets(b *testing.B, kind directory.Kind, rows []mapping.Mapping) []string {
+	p, err := mapping.Compile(kind, rows)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p.Targets()
+}
+
+func (w *world) sync(b *testing.B) (*cycle.Report, time.Duration, int64) {
+	b.Helper()
+	queries, start := w.store.Queries(), time.Now()
+	r, err := w.engine.Run(context.Background(), w.app, cycle.Options{ByHand: true, Initiator: "bench"})
+	if err != nil || r.Stopped != nil || r.Failed > 0 {
+		b.Fatalf("%+v %v", r, err)
+	}
+	return r, time.Since(start), w.store.Queries() - queries
+}
+
+func allGroups() []string {
+	var names []string
+	for g := range groups {
+		names = append(names, groupName(g))
+	}
+	return names
+}
+
+// BenchmarkFirstLoad loads 2,000 people, 50 groups and 4,000 memberships into an empty target.
+func BenchmarkFirstLoad(b *testing.B) {
+	for _, latency := range []time.Duration{0, 20 * time.Millisecond} {
+		b.Run(latency.String(), func(b *testing.B) {
+			t := startTarget(b, latency)
+			var floor, took time.Duration
+			var requests int
+			for b.Loop() {
+				b.StopTimer()
+				t.reset(b)
+				floor += t.bareLoop(b, 64)
+				t.reset(b)
+				w := newWorld(b, t.url, company{people, true}, allGroups()...)
+				b.StartTimer()
+				_, d, _ := w.sync(b)
+				took += d
+				requests = t.requests(b)
+			}
+			n := float64(b.N)
+			b.ReportMetric(took.Seconds()/n, "s/load")
+			b.ReportMetric(floor.Seconds()/n, "s/floor")
+			b.ReportMetric(float64(requests)/float64(people+groups), "requests/fewest")
+		})
+	}
+}
+
+// BenchmarkNothingChanged and one change, in companies of three sizes.
+func BenchmarkSteadyState(b *testing.B) {
+	for _, size := range []int{1000, 20_000, 100_000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			t := startTarget(b, 0)
+			w := newWorld(b, t.url, company{size, false}, "Everyone")
+			w.sync(b)
+			t.reset(b) // only counts from here on matter; the accounts are known by their links
+			var none, one, queriesNone, queriesOne float64
+			for i := 0; b.Loop(); i++ {
+				_, d, q := w.sync(b)
+				none, queriesNone = none+d.Seconds(), float64(q)
+				u, err := w.store.UserByName(context.Background(), fmt.Sprintf("person%06d", i%size))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := w.store.UpdateUser(context.Background(), by, u.ID, store.UserEdit{Attributes: directory.Edit{"title": "Title " + strconv.Itoa(i)}}); err != nil {
+					b.Fatal(err)
+				}
+				start, queries := time.Now(), w.store.Queries()
+				if _, err := w.engine.Run(context.Background(), w.app, cycle.Options{Initiator: "bench"}); err != nil {
+					b.Fatal(err)
+				}
+				one, queriesOne = one+time.Since(start).Seconds(), float64(w.store.Queries()-queries)
+			}
+			n := float64(b.N)
+			b.ReportMetric(none/n*1000, "ms/nothing")
+			b.ReportMetric(queriesNone, "queries/nothing")
+			b.ReportMetric(one/n*1000, "ms/change")
+			b.ReportMetric(queriesOne, "queries/change")
+		})
+	}
+}
+
+// BenchmarkPlan plans the first load of 100,000 people.
+func BenchmarkPlan(b *testing.B) {
+	t := startTarget(b, 0)
+	w := newWorld(b, t.url, company{100_000, false}, "Everyone")
+	runtime.GC()
+	var took time.Duration
+	for b.Loop() {
+		start := time.Now()
+		plan, err := w.engine.Plan(context.Background(), w.app, cycle.Options{Initiator: "bench", ByHand: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if plan.Summary["create"] != 100_001 {
+			b.Fatalf("%v", plan.Summary)
+		}
+		took += time.Since(start)
+	}
+	b.ReportMetric(took.Seconds()/float64(b.N), "s/plan")
+	b.ReportMetric(peakMB(b), "MB-peak")
+}
+
+// peakMB returns the most memory that the process has had, import included.
+func peakMB(b *testing.B) float64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skip("the peak of the memory is read from /proc")
+	}
+	for line := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.Atoi(strings.Fields(v)[0])
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kb) / 1024
+		}
+	}
+	return 0
+}
