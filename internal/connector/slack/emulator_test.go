@@ -54,8 +54,9 @@ func mapped(t testing.TB) (users, groups []string) {
 // stage is an emulated workspace and a connector that speaks to it.
 type stage struct {
 	*slack.Connector
-	t  *testing.T
-	em *slackemulator.Emulator
+	t       *testing.T
+	em      *slackemulator.Emulator
+	options slack.Options
 }
 
 type setting func(*slackemulator.Options, *slack.Options)
@@ -93,7 +94,19 @@ func newStage(t *testing.T, version string, settings ...setting) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{c, t, em}
+	return &stage{Connector: c, t: t, em: em, options: o}
+}
+
+// with returns a connector to the same workspace with another token.
+func (s *stage) with(token string) *slack.Connector {
+	s.t.Helper()
+	o := s.options
+	o.Token = token
+	c, err := slack.New(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
 }
 
 func (s *stage) write(ch connector.Change) connector.Outcome {
