@@ -39,7 +39,6 @@ type User struct {
 
 	Created, Modified time.Time
 	Deleted           time.Time // of a soft delete; zero while the person is there
-	Seq               int64     // place of the last change in the feed
 }
 
 // Group is one group of the directory. Its members are kept beside it, see store.Directory.
@@ -52,7 +51,6 @@ type Group struct {
 
 	Created, Modified time.Time
 	Deleted           time.Time
-	Seq               int64
 }
 
 // Member is one direct member of a group: a user, or a group nested in it.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -36,12 +37,19 @@ func postgresDialect() *dialect {
 	return &dialect{
 		goose:    goose.DialectPostgres,
 		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-		in:       func(p string) string { return "(select jsonb_array_elements_text(" + p + "::jsonb))" },
+		in:       func(p string) string { return "(list " + p + ")" },
 		// SQLite has one writer at a time and needs no locks on rows.
-		lockRow:  " for update",
-		numbered: func(q string) string { return q },
+		lockRow: " for update",
+		// An array is looked up in an index element by element whatever the planner believes about the
+		// table; of a subquery it makes a scan of everything while a new table has no statistics.
+		numbered: func(q string) string {
+			return lists.ReplaceAllString(q, "= any(array(select jsonb_array_elements_text($1::jsonb)))")
+		},
 	}
 }
+
+// lists are the places where a PostgreSQL query asks for a list, see [Tx.in].
+var lists = regexp.MustCompile(`\bin \(list (\$\d+)\)`)
 
 // text returns the query in the database's spelling. No query of this package has a $ in a literal.
 func (d *dialect) text(query string) string {
@@ -79,7 +87,7 @@ func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		query := "insert into " + table + " (" + strings.Join(columns, ", ") + ") values " + places(n, len(columns)) + " " + conflict
+		query := "insert into " + table + " (" + strings.Join(columns, ", ") + ") values " + places(n, len(columns), tx.s.Postgres()) + " " + conflict
 		if _, err := tx.Exec(ctx, query, args...); err != nil {
 			return fmt.Errorf("writing %d rows of %s: %w", n, table, err)
 		}
@@ -88,8 +96,9 @@ func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [
 	return nil
 }
 
-// places returns "($1, $2), ($3, $4), …" for n rows of width columns.
-func places(n, width int) string {
+// places returns "($1, $2), ($3, $4), …" for n rows of width columns, without the numbers on SQLite:
+// the driver looks every numbered parameter up in a list of all of them.
+func places(n, width int, numbered bool) string {
 	var b strings.Builder
 	b.Grow(n * width * 8)
 	for i := range n * width {
@@ -101,7 +110,11 @@ func places(n, width int) string {
 		default:
 			b.WriteString("(")
 		}
-		fmt.Fprintf(&b, "$%d", i+1)
+		if numbered {
+			fmt.Fprintf(&b, "$%d", i+1)
+		} else {
+			b.WriteByte('?')
+		}
 	}
 	b.WriteString(")")
 	return b.String()

@@ -12,10 +12,10 @@ import (
 )
 
 var groupColumns = []string{
-	"id", "source", "display_name", "display_key", "external_id", "attributes", "seq", "created_at", "modified_at", "deleted_at", "parted",
+	"id", "source", "display_name", "display_key", "external_id", "attributes", "created_at", "modified_at", "deleted_at", "parted",
 }
 
-const selectGroups = `select id, source, display_name, external_id, attributes, seq, created_at, modified_at, deleted_at, parted from groups `
+const selectGroups = `select id, source, display_name, external_id, attributes, created_at, modified_at, deleted_at, parted from groups `
 
 // groupRow is a group with what the table keeps beside.
 type groupRow struct {
@@ -35,7 +35,7 @@ func scanGroup(row scanner) (*groupRow, error) {
 	var external, parted sql.NullString
 	var attributes string
 	var created, modified, deleted sql.NullInt64
-	err := row.Scan(&g.ID, &g.Source, &g.DisplayName, &external, &attributes, &g.Seq, &created, &modified, &deleted, &parted)
+	err := row.Scan(&g.ID, &g.Source, &g.DisplayName, &external, &attributes, &created, &modified, &deleted, &parted)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (g *groupRow) values() []any {
 		parted = sql.NullString{String: string(b), Valid: true}
 	}
 	return []any{
-		g.ID, g.Source, g.DisplayName, directory.Key(g.DisplayName), null(g.ExternalID), string(attributes), g.Seq,
+		g.ID, g.Source, g.DisplayName, directory.Key(g.DisplayName), null(g.ExternalID), string(attributes),
 		g.Created.UnixMilli(), g.Modified.UnixMilli(), millis(g.Deleted), parted,
 	}
 }
@@ -69,7 +69,7 @@ func (tx *Tx) saveGroups(ctx context.Context, groups []*groupRow) error {
 	rows := make([][]any, len(groups))
 	for i, g := range groups {
 		rows[i] = g.values()
-		tx.touched(ChangedGroup, g.ID)
+		tx.changed(ChangedGroup, g.ID, "")
 	}
 	return tx.insert(ctx, "groups", groupColumns, rows, replacing("id", groupColumns))
 }

@@ -21,17 +21,17 @@ type userRow struct {
 
 var userColumns = []string{
 	"id", "source", "user_name", "user_name_key", "external_id", "email_key", "active", "manager_id", "manager_key",
-	"attributes", "search", "absent", "seq", "created_at", "modified_at", "deleted_at",
+	"attributes", "search", "absent", "created_at", "modified_at", "deleted_at",
 }
 
-const selectUsers = `select id, source, user_name, external_id, active, manager_id, manager_key, attributes, absent, seq, created_at, modified_at, deleted_at from users `
+const selectUsers = `select id, source, user_name, external_id, active, manager_id, manager_key, attributes, absent, created_at, modified_at, deleted_at from users `
 
 func scanUser(row scanner) (*userRow, error) {
 	u := &userRow{}
 	var external, manager, waits sql.NullString
 	var attributes string
 	var created, modified, deleted sql.NullInt64
-	err := row.Scan(&u.ID, &u.Source, &u.UserName, &external, &u.Active, &manager, &waits, &attributes, &u.absent, &u.Seq, &created, &modified, &deleted)
+	err := row.Scan(&u.ID, &u.Source, &u.UserName, &external, &u.Active, &manager, &waits, &attributes, &u.absent, &created, &modified, &deleted)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (u *userRow) values() []any {
 	attributes, _ := json.Marshal(u.Attributes) // what Merge lets in always marshals
 	return []any{
 		u.ID, u.Source, u.UserName, directory.Key(u.UserName), null(u.ExternalID), null(directory.Key(u.Email())), u.Active,
-		null(u.ManagerID), null(u.managerKey), string(attributes), searchText(&u.User), u.absent, u.Seq,
+		null(u.ManagerID), null(u.managerKey), string(attributes), searchText(&u.User), u.absent,
 		u.Created.UnixMilli(), u.Modified.UnixMilli(), millis(u.Deleted),
 	}
 }
@@ -66,7 +66,7 @@ func searchText(u *directory.User) string {
 // saveUsers writes rows as they are, new ones and changed ones, and tells the feed of them.
 func (tx *Tx) saveUsers(ctx context.Context, users []*userRow) error {
 	for _, u := range users {
-		tx.touched(ChangedUser, u.ID)
+		tx.changed(ChangedUser, u.ID, "")
 	}
 	return tx.insertUsers(ctx, users)
 }

@@ -32,12 +32,6 @@ func (tx *Tx) changed(kind ChangeType, object, member string) {
 	tx.pending = append(tx.pending, Change{Type: kind, Object: object, Member: member})
 }
 
-// touched is changed for an object whose own row is being written.
-func (tx *Tx) touched(kind ChangeType, id string) {
-	tx.changed(kind, id, "")
-	tx.written = append(tx.written, Change{Type: kind, Object: id})
-}
-
 // flush gives the transaction's changes their numbers and writes them into the feed.
 //
 // It must be the last thing before the commit. The numbers come from the one row of table feed, and
@@ -60,28 +54,7 @@ func (tx *Tx) flush(ctx context.Context) error {
 	for i, c := range entries {
 		rows[i] = []any{first + int64(i), string(c.Type), c.Object, c.Member, now}
 	}
-	if err := tx.insert(ctx, "changes", []string{"seq", "type", "object_id", "member_id", "at"}, rows, ""); err != nil {
-		return err
-	}
-	return tx.stamp(ctx, last)
-}
-
-// stamp puts the transaction's last number into the rows it has written. Only rows that it has
-// locked already are touched, so nobody can wait for us while we hold the counter.
-func (tx *Tx) stamp(ctx context.Context, last int64) error {
-	ids := map[ChangeType][]string{}
-	for _, w := range tx.written {
-		ids[w.Type] = append(ids[w.Type], w.Object)
-	}
-	for kind, table := range map[ChangeType]string{ChangedUser: "users", ChangedGroup: "groups"} {
-		if len(ids[kind]) == 0 {
-			continue
-		}
-		if _, err := tx.Exec(ctx, "update "+table+" set seq = $1 where id in "+tx.in("$2"), last, list(ids[kind])); err != nil {
-			return fmt.Errorf("numbering rows of %s: %w", table, err)
-		}
-	}
-	return nil
+	return tx.insert(ctx, "changes", []string{"seq", "type", "object_id", "member_id", "at"}, rows, "")
 }
 
 // entries returns the pending changes, each once, in the order they came.

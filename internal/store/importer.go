@@ -94,7 +94,7 @@ func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) 
 	if o.DryRun {
 		err = s.rehearse(ctx, func(tx *Tx) error {
 			im.in = func(_ context.Context, fn func(*Tx) error) error {
-				tx.pending, tx.written = nil, nil
+				tx.pending = nil
 				return fn(tx)
 			}
 			return run()

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/pgtest"
 	"github.com/muster-id/muster/internal/source"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
@@ -470,4 +471,14 @@ func BenchmarkImport(b *testing.B) {
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "people/s")
 		})
 	}
+}
+
+func BenchmarkImportPostgres(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		s := storetest.Open(b, store.Config{Database: pgtest.Database(b)})
+		b.StartTimer()
+		fill(b, s, 0, 10_000)
+	}
+	b.ReportMetric(10_000*float64(b.N)/b.Elapsed().Seconds(), "people/s")
 }

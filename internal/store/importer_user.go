@@ -97,13 +97,16 @@ func (b *batch) lookUp(ctx context.Context, records []source.Record) error {
 	}
 	tx := b.tx
 	// Each part takes its own index; a condition with "or" takes none.
-	found, err := tx.users(ctx, `where id in (
-			select id from users where id in `+tx.in("$1")+`
+	hits, err := collect(one[string])(tx.Query(ctx, `select id from users where id in `+tx.in("$1")+`
 			union select id from users where deleted_at is null     and source = $4 and external_id in `+tx.in("$2")+`
 			union select id from users where deleted_at is not null and source = $4 and external_id in `+tx.in("$2")+`
 			union select id from users where deleted_at is null     and user_name_key in `+tx.in("$3")+`
-			union select id from users where deleted_at is not null and user_name_key in `+tx.in("$3")+`
-		) order by deleted_at`+tx.s.dialect.lockRow, list(ids), list(externals), list(names), b.im.opts.Source)
+			union select id from users where deleted_at is not null and user_name_key in `+tx.in("$3"),
+		list(ids), list(externals), list(names), b.im.opts.Source))
+	if err != nil {
+		return err
+	}
+	found, err := tx.users(ctx, "where id in "+tx.in("$1")+" order by deleted_at"+tx.s.dialect.lockRow, list(hits))
 	if err != nil {
 		return err
 	}

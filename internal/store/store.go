@@ -116,7 +116,6 @@ type Tx struct {
 	s       *Store
 	tx      *sql.Tx
 	pending []Change // what the feed is told when the transaction ends
-	written []Change // objects whose own rows this transaction writes
 	shadow  bool     // nothing of this transaction will last, see shadow.go
 }
 

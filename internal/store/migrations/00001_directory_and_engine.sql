@@ -32,19 +32,17 @@ create table users (
   attributes    text    not null,
   search        text    not null, -- folded names and e-mail addresses, for finding people
   absent        boolean not null default false, -- deactivated only because a full import lacked the person
-  seq           bigint  not null, -- place in the feed of the last change of the row itself
   created_at    bigint  not null,
   modified_at   bigint  not null,
   deleted_at    bigint
 );
 create unique index users_name     on users (user_name_key)       where deleted_at is null;
-create unique index users_external on users (source, external_id) where external_id is not null and deleted_at is null;
+create unique index users_external on users (external_id, source) where external_id is not null and deleted_at is null;
 create index users_email   on users (email_key);
 create index users_manager on users (manager_id);
 create index users_waiting on users (manager_key) where manager_key is not null;
-create index users_source  on users (source, active);
 create index users_name_deleted     on users (user_name_key)       where deleted_at is not null;
-create index users_external_deleted on users (source, external_id) where external_id is not null and deleted_at is not null;
+create index users_external_deleted on users (external_id, source) where external_id is not null and deleted_at is not null;
 
 create table groups (
   id           text   primary key,
@@ -53,14 +51,13 @@ create table groups (
   display_key  text   not null,
   external_id  text,
   attributes   text   not null,
-  seq          bigint not null,
   created_at   bigint not null,
   modified_at  bigint not null,
   deleted_at   bigint,
   parted       text             -- of a deleted group: the rows of members that it took along, for restoring
 );
 create index groups_name on groups (display_key);
-create unique index groups_external on groups (source, external_id) where external_id is not null and deleted_at is null;
+create unique index groups_external on groups (external_id, source) where external_id is not null and deleted_at is null;
 
 -- Only groups that are there stand here, as either end; people who are deleted keep their rows.
 create table members (
