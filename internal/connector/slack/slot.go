@@ -180,11 +180,6 @@ func choice(f *attr.Filter) (kind, primary string) {
 // one of Slack's own.
 func extension(p attr.Path) []slot {
 	urn, name := strings.ToLower(p.URN), p.Name
-	// Version 1 puts a dot where version 2 has a colon: "urn:scim:schemas:extension:enterprise:1.0.department".
-	if before, after, ok := strings.Cut(urn, ":1.0."); ok && name == "" {
-		urn = before + ":1.0"
-		name, p.Sub, _ = strings.Cut(after, ".")
-	}
 	if s := strings.ToLower(p.Sub); s != "" && s != "value" && s != "managerid" {
 		return nil
 	}
