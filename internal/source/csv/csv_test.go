@@ -175,13 +175,15 @@ func TestHeader(t *testing.T) {
 		{name: "unknown ones", in: "userName,E-Mail,Shoe size,部署\na,b,c,d", attributes: []string{"custom.E-Mail", "custom.Shoe_size", "custom.column4", "userName"}, warned: []string{
 			"column 2 (E-Mail) is no attribute of SCIM and becomes custom.E-Mail; did you mean emails?",
 			"column 3 (Shoe size) is no attribute of SCIM and becomes custom.Shoe_size",
-			"column 4 (部署) is no attribute of SCIM and becomes custom.column4"}},
+			"column 4 (部署) is no attribute of SCIM and becomes custom.column4",
+		}},
 		{name: "what is left out", in: "userName,password,name,emails.colour,,groups.value\na,b,c,d,e,f", attributes: []string{"userName"}, warned: []string{
 			"column 2 (password) is left out: passwords are not kept",
 			"column 3 (name) is left out: it has parts, such as name.formatted: name one of them",
 			"column 4 (emails.colour) is left out: attribute emails has no part colour",
 			"column 5 has no name and is left out",
-			"column 6 (groups.value) is left out: it cannot be written"}},
+			"column 6 (groups.value) is left out: it cannot be written",
+		}},
 		{name: "one twice", in: "userName,Department,enterprise.department\na,b,c", refused: "columns 2 (Department) and 3 (enterprise.department) are the same attribute"},
 		{name: "nobody", in: "E-Mail,Vorname\na,b", refused: "one of userName, id and externalId has to be among them; it has: E-Mail, Vorname; write emails for E-Mail, name.givenName for Vorname"},
 		{name: "no header", in: "ada,Ada,ada@example.org\n", refused: "it has: ada, Ada, ada@example.org"},

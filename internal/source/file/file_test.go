@@ -32,10 +32,19 @@ func first(t *testing.T, s source.Source) string {
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, format, in string }{
-		{"people.csv", "", inCSV}, {"people.LDIF", "", inLDIF}, {"people.json", "", inJSON}, {"people.tsv", "", strings.ReplaceAll(inCSV, ",", "\t")},
-		{"people.txt", "", inCSV}, {"-", "", inLDIF}, {"-", "", inJSON}, {"-", "", "\uFEFF\n" + inJSON},
-		{"-", "", "# extended LDIF\n#\n\n" + inLDIF}, {"-", "", "version: 1\n\n" + inLDIF},
-		{"people.csv", "LDIF", inLDIF}, {"people", "csv", inCSV}, {"people.csv", "json", inJSON},
+		{"people.csv", "", inCSV},
+		{"people.LDIF", "", inLDIF},
+		{"people.json", "", inJSON},
+		{"people.tsv", "", strings.ReplaceAll(inCSV, ",", "\t")},
+		{"people.txt", "", inCSV},
+		{"-", "", inLDIF},
+		{"-", "", inJSON},
+		{"-", "", "\uFEFF\n" + inJSON},
+		{"-", "", "# extended LDIF\n#\n\n" + inLDIF},
+		{"-", "", "version: 1\n\n" + inLDIF},
+		{"people.csv", "LDIF", inLDIF},
+		{"people", "csv", inCSV},
+		{"people.csv", "json", inJSON},
 	} {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte(c.in), 0o600); err != nil {

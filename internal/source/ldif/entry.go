@@ -86,7 +86,7 @@ func (r *reader) next() (*entry, error) {
 					return nil, fmt.Errorf("line %d: %w", number, err)
 				}
 				if !outside {
-					e.fail(number, fmt.Errorf("an entry begins with dn:, this one with %s:", short(attribute)))
+					e.fail(number, fmt.Errorf("an entry begins with its dn, this one with %s", short(attribute)))
 					e.take(attribute, v, number)
 					begun = true
 				}

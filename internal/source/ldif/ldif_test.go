@@ -128,10 +128,14 @@ func TestPerson(t *testing.T) {
 		want     source.Record
 	}{
 		{"the least", adas(), source.Record{}},
-		{"comments, folds, base64, CRLF", "# who\r\n  else\r\n" + strings.ReplaceAll(adas("givenName:: w4Vz\n YQ==", "sn: Love\n lace", "# cn: not me\n  nor me", "ti\n tle: Analyst"), "\n", "\r\n"),
-			source.Record{Attributes: map[string]any{"name.givenName": "Åsa", "name.familyName": "Lovelace", "title": "Analyst"}}},
-		{"languages", adas("cn;lang-ja: 愛", "cn: Ada", "givenName;lang-ja: 愛", "givenName;lang-en: Ada", "sn;x-home: L"),
-			source.Record{Attributes: map[string]any{"displayName": "Ada", "name.givenName": "愛", "name.familyName": "L"}}},
+		{
+			"comments, folds, base64, CRLF", "# who\r\n  else\r\n" + strings.ReplaceAll(adas("givenName:: w4Vz\n YQ==", "sn: Love\n lace", "# cn: not me\n  nor me", "ti\n tle: Analyst"), "\n", "\r\n"),
+			source.Record{Attributes: map[string]any{"name.givenName": "Åsa", "name.familyName": "Lovelace", "title": "Analyst"}},
+		},
+		{
+			"languages", adas("cn;lang-ja: 愛", "cn: Ada", "givenName;lang-ja: 愛", "givenName;lang-en: Ada", "sn;x-home: L"),
+			source.Record{Attributes: map[string]any{"displayName": "Ada", "name.givenName": "愛", "name.familyName": "L"}},
+		},
 		{"what a photo holds is nobody's business", adas("jpegPhoto:< file:///etc/passwd", "userCertificate;binary:: !!!", "audio: \x00\xff", "userPassword: secret"), source.Record{}},
 		{"addition", strings.Replace(adas("title: x"), "objectClass", "changetype: add\nobjectClass", 1), source.Record{Attributes: map[string]any{"title": "x"}}},
 		{"an empty value is none", adas("title: ", "mail:"), source.Record{}},
@@ -237,8 +241,10 @@ func TestGroups(t *testing.T) {
 		name, in string
 		want     *[]source.MemberRef
 	}{
-		{"names", "groupOfNames\nmember: uid=A,dc=x\nmember: uid=a, dc=X\nmember: uid=b,dc=x",
-			&[]source.MemberRef{{Ref: "uid=a,dc=x"}, {Ref: "uid=b,dc=x"}}},
+		{
+			"names", "groupOfNames\nmember: uid=A,dc=x\nmember: uid=a, dc=X\nmember: uid=b,dc=x",
+			&[]source.MemberRef{{Ref: "uid=a,dc=x"}, {Ref: "uid=b,dc=x"}},
+		},
 		{"unique names", "groupOfUniqueNames\nuniqueMember: uid=a,dc=x#'0101'B", &[]source.MemberRef{{Ref: "uid=a,dc=x"}}},
 		{"posix", "posixGroup\nmemberUid: a\nmemberUid: b", &[]source.MemberRef{{UserName: "a"}, {UserName: "b"}}},
 		{"only the member that the schema demands", "groupOfNames\nmember:\nmember: cn=all,ou=groups,dc=x", &[]source.MemberRef{}},
@@ -293,7 +299,7 @@ func TestBad(t *testing.T) {
 		{"change", "dn: uid=x\nchangetype: modify\nreplace: title\ntitle: x\n-\n\n", "line 6: this is a change (modify)", 5},
 		{"not UTF-8", "dn: uid=x\nobjectClass: inetOrgPerson\nuid: \xfc\n\n", "line 7: the value of uid is not text in UTF-8", 5},
 		{"NUL", "dn: uid=x\nobjectClass: inetOrgPerson\nuid:: AGE=\n\n", "line 7: the value of uid is not text", 5},
-		{"no dn", "objectClass: inetOrgPerson\nuid: x\n\n", "line 5: an entry begins with dn:, this one with objectclass:", 5},
+		{"no dn", "objectClass: inetOrgPerson\nuid: x\n\n", "line 5: an entry begins with its dn, this one with objectclass", 5},
 		{"no uid", "dn: cn=x\nobjectClass: person\ncn: x\n\n", "the entry has no uid", 5},
 		{"no cn", "dn: x=x\nobjectClass: groupOfNames\n\n", "the group has no cn", 5},
 		{"too long", "dn: uid=x\nobjectClass: inetOrgPerson\nuid: x\ntitle: " + strings.Repeat("x\n ", maxLine) + "\n\n", "line 8: the value of title is longer", 5},

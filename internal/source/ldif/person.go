@@ -125,8 +125,10 @@ func person(e *entry, seen columns) source.Record {
 	}
 	rec.Name = e.first(names...)
 	if rec.Name == "" {
-		return source.Record{Kind: directory.KindUser, Name: e.dn,
-			Err: errors.New("the entry has no " + strings.Join(names, ", ") + ": a person needs one for a userName")}
+		return source.Record{
+			Kind: directory.KindUser, Name: e.dn,
+			Err: errors.New("the entry has no " + strings.Join(names, ", ") + ": a person needs one for a userName"),
+		}
 	}
 	put := func(path string, v any, has bool) {
 		if has {
