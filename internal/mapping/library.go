@@ -91,7 +91,7 @@ func (f function) binding() cel.OverloadOpt {
 func (f function) run(args []ref.Val) ref.Val {
 	for _, a := range args {
 		if err := bounded(a); err != nil {
-			return types.WrapErr(fmt.Errorf("%s: %w", f.name, err))
+			return types.WrapErr(faultf("%s: %s", f.name, err))
 		}
 	}
 	v, err := f.call(args)

@@ -272,11 +272,7 @@ func regexOnce(name string, call func(*regexp.Regexp, []ref.Val) (ref.Val, error
 				return nil, err
 			}
 			f := function{name: name, call: func(a []ref.Val) (ref.Val, error) { return call(re, a) }}
-			var args []interpreter.InterpretableV2
-			for _, a := range c.Args() {
-				args = append(args, a.(interpreter.InterpretableV2))
-			}
-			return interpreter.NewCall(c.ID(), c.Function(), c.OverloadID(), args,
+			return interpreter.NewCall(c.ID(), c.Function(), c.OverloadID(), c.Args(),
 				func(a ...ref.Val) ref.Val { return f.run(a) }), nil
 		},
 	}
