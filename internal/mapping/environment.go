@@ -128,7 +128,7 @@ func programOptions(aggregates bool, pattern int) []cel.ProgramOption {
 		cel.OptimizeRegex(compiledOnce...),
 	}
 	if aggregates {
-		options = append(options, cel.MemoryLimit(maxMemory), cel.MemoryTracking(types.MemoryTrackerSampleInterval(8), types.MemoryTrackerSizeCalculator(
+		options = append(options, cel.MemoryLimit(maxMemory), cel.MemoryTracking(types.MemoryTrackerSampleInterval(64), types.MemoryTrackerSizeCalculator(
 			types.NewSizeCalculator(types.SizeCalculatorMaxDepth(32), types.SizeCalculatorMaxTraversal(maxMemory)))))
 	}
 	return options
