@@ -80,8 +80,7 @@ func isTrue(v string) bool { return strings.EqualFold(v, "true") }
 var (
 	// structural are the types that steer reading, wanted those that people and groups are made of.
 	structural = set("dn", "version", "changetype", "search", "result", "ref")
-	wanted     = set("objectclass", "uid", "userid", "userprincipalname", "samaccountname", "mail", "manager", "ou", "cn",
-		"member", "uniquemember", "memberuid")
+	wanted     = wantedTypes()
 	// binary are the types whose values need not be text.
 	binary = set("objectguid", "guid")
 )
@@ -94,26 +93,23 @@ func set(names ...string) map[string]bool {
 	return m
 }
 
-func init() {
+// wantedTypes gathers the types of the tables above, and those that are named in code.
+func wantedTypes() map[string]bool {
+	names := []string{"objectclass", "mail", "manager", "ou", "cn", "commonname", "member", "uniquemember", "memberuid"}
+	names = slices.Concat(names, userNames, adUserNames, keys)
 	for _, t := range texts {
-		want(t.from...)
+		names = append(names, t.from...)
 	}
 	for _, a := range address {
-		want(a.from...)
+		names = append(names, a.from...)
 	}
 	for _, p := range phones {
-		want(p.from)
+		names = append(names, p.from)
 	}
 	for _, l := range locks {
-		want(l.name)
+		names = append(names, l.name)
 	}
-	want(keys...)
-}
-
-func want(names ...string) {
-	for _, n := range names {
-		wanted[n] = true
-	}
+	return set(names...)
 }
 
 // person makes a record of a person's entry. Attributes that the person lacks and the file knows are cleared.
