@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/source/file"
+	"github.com/muster-id/muster/internal/store"
+)
+
+type importCmd struct {
+	Files         []string `arg:"" name:"file" help:"Files to read, several as if they were one; - reads standard input."`
+	Format        string   `placeholder:"csv|ldif|json" help:"Format of the files; without it the name and the content tell."`
+	Source        string   `placeholder:"NAME" help:"Name of what the files come from; without it that is their format."`
+	Full          bool     `help:"The files are all of the source: deactivate whom they lack."`
+	AllowRemovals bool     `help:"With --full: deactivate also when more than a tenth would go."`
+	DryRun        bool     `help:"Say what would be done, and do nothing."`
+	Verbose       bool     `short:"v" help:"Show also the rows that went well."`
+}
+
+// Help implements [kong.HelpProvider].
+func (importCmd) Help() string {
+	return `CSV needs a header of SCIM paths: userName, name.givenName, emails, title,
+department, manager, active, groups, externalId, … Importing again changes nothing.
+
+  muster import people.csv
+  muster import --full --dry-run directory.ldif`
+}
+
+// Run implements the verb.
+func (c *importCmd) Run(s *session) error {
+	inputs, end, err := c.open(s)
+	defer end()
+	if err != nil {
+		return err
+	}
+	desk, closeDesk, err := s.writingDesk()
+	if err != nil {
+		return err
+	}
+	defer closeDesk()
+	bar := s.progress("rows")
+	r, err := desk.Import(s, inputs, admin.ImportOptions{
+		Source: c.source(), Full: c.Full, AllowRemovals: c.AllowRemovals, DryRun: c.DryRun, Verbose: c.Verbose,
+		Progress: func(n int) { bar.count(n) },
+	})
+	bar.end()
+	if err != nil {
+		return err
+	}
+	s.show(r, func() { c.print(s, r) })
+	return ended(r.Exit())
+}
+
+// open opens the files. What it returns closes those that were opened.
+func (c *importCmd) open(s *session) (inputs []admin.Input, end func(), err error) {
+	var opened []io.Closer
+	end = func() {
+		for _, f := range opened {
+			_ = f.Close() // they were only read
+		}
+	}
+	for _, name := range c.Files {
+		var r io.Reader = s.in
+		shown := "standard input"
+		if name != "-" {
+			f, err := os.Open(name)
+			if err != nil {
+				return nil, end, unreadable(name, err)
+			}
+			opened = append(opened, f)
+			r, shown = f, name
+			if info, err := f.Stat(); err == nil && info.IsDir() {
+				return nil, end, unreadable(name, fmt.Errorf("it is a directory"))
+			}
+		}
+		src, err := file.Open(shown, c.Format, r)
+		if err != nil {
+			return nil, end, &admin.Problem{Exit: admin.ExitUsage, Code: "format", Message: err.Error(), Next: "Muster reads " + strings.Join(file.Formats(), ", ") + "; name the format with --format", Err: err}
+		}
+		inputs = append(inputs, admin.Input{Name: shown, Source: src})
+	}
+	return inputs, end, nil
+}
+
+// unreadable is the problem of a file that was named and cannot be read.
+func unreadable(name string, err error) *admin.Problem {
+	why := err.Error()
+	if inner, ok := err.(*os.PathError); ok {
+		why = inner.Err.Error()
+	}
+	return &admin.Problem{Exit: admin.ExitUsage, Code: "file", Message: fmt.Sprintf("%s cannot be read: %s", name, why), Next: "check the name and the permissions", Err: err}
+}
+
+// source is the name of the source: as given, else the kind of the first file. So files of one kind
+// that come one after the other, under whatever names, are one source.
+func (c *importCmd) source() string {
+	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(c.Files[0]), "."))
+	switch {
+	case c.Source != "":
+		return c.Source
+	case c.Format != "":
+		return strings.ToLower(c.Format)
+	case extension != "":
+		return extension
+	}
+	return "stdin"
+}
+
+// shownRows is how many rows a person is shown; a script gets them all.
+const shownRows = 50
+
+func (c *importCmd) print(s *session, r store.ImportResult) {
+	for _, w := range r.Warnings {
+		s.note("%s %s", s.yellow("warning:"), plain(w))
+	}
+	rows := &table{head: []string{"!LINE", "NAME", "!STATUS", "ERROR"}}
+	for _, row := range r.Rows[:min(len(r.Rows), shownRows)] {
+		rows.add(fmt.Sprint(row.Line), row.Name, row.Status, "")
+		if !c.Verbose {
+			s.say("%s %s", s.red(fmt.Sprintf("line %d:", row.Line)), plain(named(row.Name, row.Error)))
+			continue
+		}
+		rows.rows[len(rows.rows)-1][3] = row.Error
+	}
+	if c.Verbose && len(rows.rows) > 0 {
+		rows.write(s.out, s.width, s.paint)
+	}
+	if n := len(r.Rows) - shownRows; n > 0 {
+		s.say("… and %s more; -o json shows all", count(n, "row", "rows"))
+	}
+	if r.Incomplete != "" {
+		s.say("%s the input could not be read to its end: %s", s.red("incomplete:"), r.Incomplete)
+	}
+	if r.Guard != "" {
+		s.say("%s nobody was deactivated: %s", s.yellow("held back:"), r.Guard)
+	}
+	verb := ""
+	if c.DryRun {
+		verb = "would be "
+	}
+	s.say("%s: %s%s created, %s updated, %s unchanged, %s deactivated, %s failed", r.Source, verb,
+		number(r.Created), number(r.Updated), number(r.Unchanged), number(r.Deactivated), number(r.Failed))
+	if c.DryRun {
+		s.say("nothing was changed")
+	}
+}
+
+func named(name, text string) string {
+	if name == "" {
+		return text
+	}
+	return name + ": " + text
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+)
+
+type statusCmd struct {
+	App string `arg:"" optional:"" help:"Name or id of the application; without it all."`
+}
+
+// Run implements the verb.
+func (c *statusCmd) Run(s *session) error {
+	desk, end, err := s.desk()
+	if err != nil {
+		return err
+	}
+	defer end()
+	st, err := desk.Status(s, c.App)
+	if err != nil {
+		return err
+	}
+	s.show(st, func() {
+		if len(st.Applications) == 0 {
+			s.say("there are no applications; `muster config apply FILE` makes one")
+		}
+		for i, a := range st.Applications {
+			if i > 0 {
+				s.say("")
+			}
+			printStatus(s, a)
+		}
+	})
+	return nil
+}
+
+func printStatus(s *session, a admin.ApplicationStatus) {
+	state := s.dim("off")
+	if a.Status == "on" {
+		state = s.green("on")
+	}
+	if a.Quarantine != nil {
+		state = s.red("in quarantine")
+	}
+	s.say("%s  %s", s.bold(plain(a.Name)), state)
+	row := func(label, format string, args ...any) {
+		s.say("%s", s.wrapped("  "+s.dim(pad(label, 11))+" ", 14, fmt.Sprintf(format, args...)))
+	}
+	if c := a.Cycle; c != nil {
+		row("last cycle", "%s, %s, %s", c.Type, c.State, when(c.Started))
+		row("", "%s; %s", did(c.Summary), count(int(c.Requests), "request", "requests"))
+		if c.Error != "" {
+			row("", "%s", c.Error)
+		}
+	} else {
+		row("last cycle", "none yet")
+	}
+	row("links", "%s; watermark %s", count(a.Links, "account", "accounts"), number(int(a.Watermark)))
+	if a.LagMS > 0 {
+		row("behind", "the oldest change waits for %s", took(time.Duration(a.LagMS)*time.Millisecond))
+	}
+	if a.Escrow+a.Parked+a.Held > 0 {
+		row("waiting", "%s to be retried, %s parked, %s held", number(a.Escrow), number(a.Parked), number(a.Held))
+	}
+	if q := a.Quarantine; q != nil {
+		row("quarantine", "since %s: %s", when(q.Since), q.Reason)
+		row("", "next probe %s", when(q.NextProbe))
+	}
+	for _, w := range a.Waiting {
+		s.say("%s", s.wrapped("  "+s.yellow("for you")+"     ", 14, w.What))
+		s.say("              %s", w.Next)
+	}
+}

@@ -1,0 +1,265 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/config"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Applications returns all applications by name, without secrets.
+func (d *Desk) Applications(ctx context.Context) ([]*provision.Application, error) {
+	return d.store.Applications(ctx)
+}
+
+// Application returns an application by name or id, without secrets.
+func (d *Desk) Application(ctx context.Context, name string) (*provision.Application, error) {
+	return d.store.Application(ctx, name)
+}
+
+// DeleteApplication removes an application with all that Muster knows of its accounts. The accounts
+// stay at the target as they are.
+func (d *Desk) DeleteApplication(ctx context.Context, name string) (*provision.Application, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return app, d.store.DeleteApplication(ctx, d.by, app.ID)
+}
+
+// Assign gives a user or a group to an application and reports whether that changed anything.
+func (d *Desk) Assign(ctx context.Context, name string, a provision.Assignment) (bool, error) {
+	if a.Role != "" && !slices.Contains(roles, a.Role) {
+		return false, usage(string(store.ErrInvalid), "roles are "+strings.Join(roles, ", "), "there is no role %q", a.Role)
+	}
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	return d.store.Assign(ctx, d.by, app.ID, a)
+}
+
+// roles are those that an assignment may have; all but the last give an account.
+var roles = []string{"User", "Group", provision.RoleDefaultAccess}
+
+// Unassign takes an assignment away and reports whether there was one.
+func (d *Desk) Unassign(ctx context.Context, name string, a provision.Assignment) (bool, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	return d.store.Unassign(ctx, d.by, app.ID, a)
+}
+
+// Source reads what configuration files refer to: variables of the environment and files.
+type Source struct {
+	Env      func(name string) (string, bool)
+	ReadFile func(path string) ([]byte, error)
+}
+
+// parse reads configuration files and has the connectors judge them.
+func (d *Desk) parse(files []config.File, src Source) (config.Document, error) {
+	doc, err := config.Parse(files, src.Env, src.ReadFile)
+	if err != nil {
+		return doc, err
+	}
+	return doc, doc.Check(func(app provision.Application) error {
+		t, protocol, err := d.protocol(&app)
+		if err != nil || protocol.Check == nil {
+			return err
+		}
+		return protocol.Check(t, app)
+	})
+}
+
+// Apply makes the applications that the files name exactly what they say; all of it or nothing.
+func (d *Desk) Apply(ctx context.Context, files []config.File, src Source) (config.Changes, error) {
+	doc, err := d.parse(files, src)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	return config.Apply(ctx, d.store, doc, d.by)
+}
+
+// Diff says what [Desk.Apply] would change.
+func (d *Desk) Diff(ctx context.Context, files []config.File, src Source) (config.Changes, error) {
+	doc, err := d.parse(files, src)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	return config.Diff(ctx, d.store, doc)
+}
+
+// Export writes applications, all of them when none is named, as YAML that applies as it is.
+func (d *Desk) Export(ctx context.Context, names ...string) ([]byte, error) {
+	return config.Export(ctx, d.store, names...)
+}
+
+// restarts says of each scope of a restart what the next cycle does.
+var restarts = map[string]string{
+	"escrow":    "what failed is forgotten and tried again when it is due anyway",
+	"watermark": "the next cycle looks at everybody again",
+	"links":     "the next cycle matches everybody with the target's accounts again; links of people who are out of scope are kept",
+	"all":       "escrow, watermark and links: the next cycle begins as if it were the first, without forgetting whose accounts are Muster's",
+}
+
+// Restarted is what a restart did.
+type Restarted struct {
+	Application string `json:"application"`
+	Scope       string `json:"scope"` // escrow, watermark, links, all
+	Effect      string `json:"effect"`
+}
+
+// Restart forgets a part of what an application knows: escrow, watermark, links or all.
+func (d *Desk) Restart(ctx context.Context, name, scope string) (Restarted, error) {
+	effect, ok := restarts[scope]
+	if !ok {
+		return Restarted{}, usage("usage", "use escrow, watermark, links or all", "there is no restart of %q", scope)
+	}
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Restarted{}, err
+	}
+	if err := d.store.Restart(ctx, app.ID, scope); err != nil {
+		return Restarted{}, fmt.Errorf("restarting %s: %w", app.Name, err)
+	}
+	entry := store.Entry{Action: "restart", Type: "application", Object: app.ID, Name: app.Name, After: map[string]any{"scope": scope}}
+	return Restarted{Application: app.Name, Scope: scope, Effect: effect}, d.store.Audit(ctx, d.by, entry)
+}
+
+// Status is how applications stand.
+type Status struct {
+	Applications []ApplicationStatus `json:"applications"`
+}
+
+// ApplicationStatus is how one application stands.
+type ApplicationStatus struct {
+	Name       string            `json:"name"`
+	Status     string            `json:"status"` // on, off
+	Cycle      *CycleStatus      `json:"cycle"`  // the last one that ran, null before the first
+	Watermark  int64             `json:"watermark"`
+	Links      int               `json:"links"`
+	Escrow     int               `json:"escrow"`
+	Parked     int               `json:"parked"`
+	Held       int               `json:"held"`
+	Quarantine *QuarantineStatus `json:"quarantine"`
+	LagMS      int64             `json:"lag_ms"` // how long the oldest change that no cycle has looked at waits
+
+	Assignments int  `json:"assignments"`
+	Restored    bool `json:"restored,omitempty"` // from a backup: the next cycle is a reconcile whose removals are held
+	// Waiting is what only a person can move on, each with the command to type.
+	Waiting []Waiting `json:"waiting"`
+}
+
+// CycleStatus is the last cycle of an application.
+type CycleStatus struct {
+	ID       string     `json:"id"`
+	Type     string     `json:"type"`
+	State    string     `json:"state"` // running, done, stopped
+	Started  time.Time  `json:"started"`
+	Finished *time.Time `json:"finished"` // null while it runs
+	Summary  Summary    `json:"summary"`
+	Failed   int        `json:"failed"`
+	Requests int64      `json:"requests"`
+	Error    string     `json:"error"` // why it was stopped
+}
+
+// QuarantineStatus is why an application's target is left alone for now.
+type QuarantineStatus struct {
+	Since     time.Time `json:"since"`
+	Reason    string    `json:"reason"`
+	NextProbe time.Time `json:"next_probe"`
+}
+
+// Waiting is something that waits for a person.
+type Waiting struct {
+	What string `json:"what"`
+	Next string `json:"next"` // the command to type
+}
+
+// Status tells how an application stands, or all of them when none is named.
+func (d *Desk) Status(ctx context.Context, name string) (Status, error) {
+	out := Status{Applications: []ApplicationStatus{}}
+	apps, err := d.store.Applications(ctx)
+	if name != "" {
+		var app *provision.Application
+		app, err = d.store.Application(ctx, name)
+		apps = []*provision.Application{app}
+	}
+	if err != nil {
+		return out, err
+	}
+	for _, app := range apps {
+		s, err := d.status(ctx, app)
+		if err != nil {
+			return out, fmt.Errorf("reading how %s stands: %w", app.Name, err)
+		}
+		out.Applications = append(out.Applications, s)
+	}
+	return out, nil
+}
+
+func (d *Desk) status(ctx context.Context, app *provision.Application) (ApplicationStatus, error) {
+	p, err := d.store.Progress(ctx, app.ID)
+	if err != nil {
+		return ApplicationStatus{}, err
+	}
+	s := ApplicationStatus{
+		Name: app.Name, Status: app.Provisioning.Status, Watermark: p.Watermark, Links: p.Links, Escrow: p.Escrow, Parked: p.Parked,
+		Held: p.Held, LagMS: p.Behind, Assignments: len(app.Assignments), Restored: p.Restored, Waiting: []Waiting{},
+	}
+	if q := p.Quarantine; q != nil {
+		s.Quarantine = &QuarantineStatus{Since: q.Since, Reason: q.Reason, NextProbe: q.NextProbe}
+	}
+	c, err := d.store.LastCycle(ctx, app.ID)
+	if err != nil {
+		return s, err
+	}
+	if c != nil {
+		s.Cycle = &CycleStatus{ID: c.ID, Type: c.Type, State: c.State, Started: c.Started, Summary: summaryOf(c.Summary), Failed: c.Failed, Requests: c.Requests, Error: c.Error}
+		if !c.Finished.IsZero() {
+			s.Cycle.Finished = &c.Finished
+		}
+	}
+	secrets, err := d.store.SecretOrigins(ctx, app.ID)
+	if err != nil {
+		return s, err
+	}
+	s.Waiting = append(s.Waiting, waiting(app, s, secrets["token"] != "")...)
+	return s, nil
+}
+
+// waiting is the table of what only a person can move on, in the order in which to deal with it.
+func waiting(app *provision.Application, s ApplicationStatus, token bool) []Waiting {
+	var out []Waiting
+	for _, w := range []struct {
+		is         bool
+		what, next string
+	}{
+		{!token, "there is no token yet", "muster config apply FILE, with connection.auth.token"},
+		{s.Quarantine != nil, "the target or its credentials fail", "muster test " + app.Name},
+		{app.Provisioning.Scope != "all" && s.Assignments == 0, "nobody is assigned", "muster app assign " + app.Name + " --group NAME"},
+		{s.Restored, "restored from a backup: the next cycle compares everything and holds removals", "muster plan " + app.Name},
+		{s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},
+		{s.Parked > 0, plural(s.Parked, "object needs", "objects need") + " a person", "muster logs --app " + app.Name + " --status failure"},
+		{token && s.Cycle == nil, "no cycle has run yet", "muster plan " + app.Name},
+	} {
+		if w.is {
+			out = append(out, Waiting{What: w.what, Next: w.next})
+		}
+	}
+	return out
+}
+
+// plural puts a number before the right form.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

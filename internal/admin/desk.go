@@ -1,0 +1,68 @@
+package admin
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"os"
+	"sync"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Desk is where an administrator's wishes arrive. It is safe for concurrent use.
+type Desk struct {
+	store     *store.Store
+	engine    *cycle.Engine
+	by        store.Actor
+	protocols map[string]Protocol
+	version   string
+
+	mu       sync.Mutex
+	limiters map[string]*connector.Limiter // by application: every cycle of a connection shares one
+}
+
+// Options are what a [Desk] is made from.
+type Options struct {
+	By        store.Actor         // who asks, for the audit log and the initiator of cycles
+	Protocols map[string]Protocol // by the protocol that a template names
+	Version   string              // Muster's, for the User-Agent
+	Log       *slog.Logger        // nil logs nothing
+}
+
+// New returns the desk over an open store. A store that was opened for reading only serves the
+// methods that read.
+func New(s *store.Store, o Options) *Desk {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Desk{store: s, by: o.By, protocols: o.Protocols, version: o.Version, limiters: map[string]*connector.Limiter{}}
+	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN}
+	return d
+}
+
+// node names this process where another one waits for it.
+func node() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "this machine"
+	}
+	return host
+}
+
+// randN is chance for expressions, which may make initial passwords of it: it cannot be guessed.
+func randN(n uint64) uint64 {
+	if n == 0 {
+		return 0
+	}
+	var b [8]byte
+	for limit := ^uint64(0) - ^uint64(0)%n; ; { // values past the limit would make small ones likelier
+		_, _ = rand.Read(b[:]) // never fails
+		if v := binary.LittleEndian.Uint64(b[:]); v < limit {
+			return v % n
+		}
+	}
+}

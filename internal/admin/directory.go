@@ -1,0 +1,269 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// pageSize is how much of a list is read at once: long lists stay flat in memory.
+const pageSize = 500
+
+// Users yields the users whose names or addresses contain search, by userName; inactive restricts
+// them to one state, nil takes both.
+func (d *Desk) Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error] {
+	return pages(func(after string) ([]directory.User, string, error) {
+		return d.store.Users(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: pageSize})
+	})
+}
+
+// Groups yields the groups whose names contain search, by name.
+func (d *Desk) Groups(ctx context.Context, search string) iter.Seq2[directory.Group, error] {
+	return pages(func(after string) ([]directory.Group, string, error) {
+		return d.store.Groups(ctx, store.GroupQuery{Search: search, After: after, Limit: pageSize})
+	})
+}
+
+// pages turns a function that returns pages into a sequence.
+func pages[T any](page func(after string) ([]T, string, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		after := ""
+		for {
+			list, next, err := page(after)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, v := range list {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if after = next; after == "" {
+				return
+			}
+		}
+	}
+}
+
+// User returns a user as a SCIM resource, by userName, e-mail address or id.
+func (d *Desk) User(ctx context.Context, name string) (map[string]any, error) {
+	u, err := d.store.UserByName(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return d.store.UserResource(ctx, u.ID)
+}
+
+// Group returns a group as a SCIM resource, by display name or id.
+func (d *Desk) Group(ctx context.Context, name string) (map[string]any, error) {
+	g, err := d.store.GroupByName(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return d.store.GroupResource(ctx, g.ID)
+}
+
+// AddUser creates a user from attributes written PATH=VALUE.
+func (d *Desk) AddUser(ctx context.Context, userName string, attributes []string) (map[string]any, error) {
+	edit, err := userEdit(attributes)
+	if err != nil {
+		return nil, err
+	}
+	if _, given := edit.Attributes["userName"]; given {
+		return nil, usage("usage", "the userName is the first argument; leave userName= out", "the userName is given twice")
+	}
+	edit.Attributes["userName"] = userName
+	u, err := d.store.CreateUser(ctx, d.by, edit)
+	if err != nil {
+		return nil, err
+	}
+	return d.store.UserResource(ctx, u.ID)
+}
+
+// SetUser changes attributes written PATH=VALUE and reports whether that changed anything.
+func (d *Desk) SetUser(ctx context.Context, name string, attributes []string) (resource map[string]any, changed bool, err error) {
+	edit, err := userEdit(attributes)
+	if err != nil {
+		return nil, false, err
+	}
+	u, err := d.store.UserByName(ctx, name)
+	if err != nil {
+		return nil, false, err
+	}
+	if u, changed, err = d.store.UpdateUser(ctx, d.by, u.ID, edit); err != nil {
+		return nil, false, err
+	}
+	resource, err = d.store.UserResource(ctx, u.ID)
+	return resource, changed, err
+}
+
+// DeleteUser takes a user out of the directory; purge also removes the row for good.
+func (d *Desk) DeleteUser(ctx context.Context, name string, purge bool) (directory.User, error) {
+	u, err := d.store.UserByName(ctx, name)
+	if err != nil {
+		return u, err
+	}
+	if purge {
+		return u, d.store.PurgeUser(ctx, d.by, u.ID)
+	}
+	return u, d.store.DeleteUser(ctx, d.by, u.ID)
+}
+
+// AddGroup creates a group with members, who are users or groups by name.
+func (d *Desk) AddGroup(ctx context.Context, name string, members []string) (map[string]any, error) {
+	found, err := d.members(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	g, err := d.store.CreateGroup(ctx, d.by, store.GroupEdit{Attributes: directory.Edit{"displayName": name}})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 0 {
+		if _, err := d.store.EditMembers(ctx, d.by, g.ID, found, nil); err != nil {
+			return nil, err
+		}
+	}
+	return d.store.GroupResource(ctx, g.ID)
+}
+
+// DeleteGroup takes a group out of the directory.
+func (d *Desk) DeleteGroup(ctx context.Context, name string) (directory.Group, error) {
+	g, err := d.store.GroupByName(ctx, name)
+	if err != nil {
+		return g, err
+	}
+	return g, d.store.DeleteGroup(ctx, d.by, g.ID)
+}
+
+// MemberChange is what adding or removing members did.
+type MemberChange struct {
+	Group   string `json:"group"`
+	Changed int    `json:"changed"` // members that came or went; the others were as wished already
+}
+
+// EditMembers adds members to a group and removes others, all of them or none.
+func (d *Desk) EditMembers(ctx context.Context, group string, add, remove []string) (MemberChange, error) {
+	g, err := d.store.GroupByName(ctx, group)
+	if err != nil {
+		return MemberChange{}, err
+	}
+	adding, err := d.members(ctx, add)
+	if err != nil {
+		return MemberChange{}, err
+	}
+	removing, err := d.members(ctx, remove)
+	if err != nil {
+		return MemberChange{}, err
+	}
+	n, err := d.store.EditMembers(ctx, d.by, g.ID, adding, removing)
+	return MemberChange{Group: g.DisplayName, Changed: n}, err
+}
+
+// members finds users and groups by name. A name that is a user's and a group's is refused.
+func (d *Desk) members(ctx context.Context, names []string) ([]directory.Member, error) {
+	var list []directory.Member
+	for _, name := range names {
+		u, userErr := d.store.UserByName(ctx, name)
+		if userErr != nil && Explain(userErr).Code != string(store.ErrNotFound) {
+			return nil, userErr
+		}
+		g, groupErr := d.store.GroupByName(ctx, name)
+		if groupErr != nil && Explain(groupErr).Code != string(store.ErrNotFound) {
+			return nil, groupErr
+		}
+		switch {
+		case userErr == nil && groupErr == nil:
+			return nil, usage(string(store.ErrAmbiguous), "use the id: "+u.ID+" is the user, "+g.ID+" the group", "%s is a user and a group", name)
+		case userErr == nil:
+			list = append(list, directory.Member{Kind: directory.KindUser, ID: u.ID, Name: u.UserName})
+		case groupErr == nil:
+			list = append(list, directory.Member{Kind: directory.KindGroup, ID: g.ID, Name: g.DisplayName})
+		default:
+			return nil, usage(string(store.ErrNotFound), nextOf(userErr, groupErr), "there is neither a user nor a group %s", name)
+		}
+	}
+	return list, nil
+}
+
+// nextOf returns the first next step that errors have.
+func nextOf(errs ...error) string {
+	for _, err := range errs {
+		if p := Explain(err); p != nil && p.Next != "" {
+			return p.Next
+		}
+	}
+	return ""
+}
+
+// userEdit reads attributes written PATH=VALUE. A value that is a JSON object or list is taken as
+// that, everything else as text; an empty one clears.
+func userEdit(attributes []string) (store.UserEdit, error) {
+	edit := store.UserEdit{Attributes: directory.Edit{}}
+	for _, text := range attributes {
+		path, value, ok := cut(text)
+		if !ok {
+			return edit, usage("usage", `write it as title="Head of Design"`, "%q is not written ATTRIBUTE=VALUE", text)
+		}
+		if strings.EqualFold(path, "manager") {
+			edit.Manager = &value
+			continue
+		}
+		p, _, err := directory.UserSchema.Canonical(path)
+		if err != nil {
+			return edit, usage(string(store.ErrInvalid), "attributes are SCIM paths, such as title, name.givenName or custom.NAME", "%v", err)
+		}
+		key := directory.Short(p)
+		if _, twice := edit.Attributes[key]; twice {
+			return edit, usage("usage", "give it once", "%s is given twice", key)
+		}
+		edit.Attributes[key] = plainOrJSON(value)
+	}
+	return edit, nil
+}
+
+// cut splits at the equals sign that ends the path: one within the brackets of a filter belongs to it.
+func cut(text string) (path, value string, ok bool) {
+	depth := 0
+	i := strings.IndexFunc(text, func(r rune) bool {
+		switch r {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		return r == '=' && depth <= 0
+	})
+	if i <= 0 {
+		return "", "", false
+	}
+	return strings.TrimSpace(text[:i]), text[i+1:], true
+}
+
+func plainOrJSON(value string) any {
+	trimmed := strings.TrimSpace(value)
+	if slices.ContainsFunc([]string{"{", "["}, func(s string) bool { return strings.HasPrefix(trimmed, s) }) {
+		var v any
+		if err := json.Unmarshal([]byte(trimmed), &v); err == nil {
+			return v
+		}
+	}
+	return value
+}
+
+// EraseUser removes a person from the directory and from all logs, where a pseudonym takes their
+// place. Force does so also while they have an active account.
+func (d *Desk) EraseUser(ctx context.Context, name string, force bool) (u directory.User, pseudonym string, err error) {
+	if u, err = d.store.UserByName(ctx, name); err != nil {
+		return u, "", err
+	}
+	pseudonym, err = d.store.EraseUser(ctx, d.by, u.ID, force)
+	return u, pseudonym, err
+}

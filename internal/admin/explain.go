@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Explanation is why a person has, or has not, an account.
+type Explanation struct {
+	Application string           `json:"application"`
+	User        string           `json:"user"`
+	Verdict     string           `json:"verdict"` // in_scope, out_of_scope
+	Account     Account          `json:"account"`
+	Rules       []provision.Rule `json:"rules"` // in the order in which they are asked; the first that says no decides
+	Pending     []Operation      `json:"pending"`
+
+	Deciding int `json:"-"` // index of the rule that decides, -1 when all of them together do
+}
+
+// Account is what the application has of the person.
+type Account struct {
+	ID    *string `json:"id"`
+	State string  `json:"state"` // none, active, disabled
+}
+
+// Explain says why a person has, or has not, an account. It asks the directory and what Muster
+// knows of the target, never the target.
+func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Explanation{}, err
+	}
+	u, err := d.store.UserByName(ctx, user)
+	if err != nil {
+		return Explanation{}, err
+	}
+	engine := *d.engine
+	engine.Open = d.silent
+	x, err := engine.Explain(ctx, app, u.ID)
+	if err != nil {
+		return Explanation{}, err
+	}
+	out := Explanation{Application: app.Name, User: u.UserName, Verdict: "out_of_scope", Account: Account{State: "none"}, Rules: []provision.Rule{}, Pending: []Operation{}, Deciding: -1}
+	if x.Verdict.In {
+		out.Verdict = "in_scope"
+	}
+	for i, r := range x.Verdict.Rules {
+		out.Rules = append(out.Rules, r)
+		if !r.Result && out.Deciding < 0 {
+			out.Deciding = i
+		}
+	}
+	if l := x.Link; l != nil {
+		out.Account = Account{ID: &l.Account.ID, State: "disabled"}
+		if l.Enabled {
+			out.Account.State = "active"
+		}
+	}
+	for _, r := range obstacles(app, x.Verdict.In) {
+		out.Rules = append(out.Rules, r)
+	}
+	if p := x.Problem; p != nil {
+		out.Rules = append(out.Rules, provision.Rule{Rule: "mapping", Detail: p.Reason + ": " + p.Recommendation})
+	}
+	if e := x.Escrow; e != nil {
+		when := "it is tried again at " + e.Next.UTC().Format("2006-01-02 15:04:05 UTC") + ", or at once by `muster sync " + app.Name + "`"
+		if e.Parked {
+			when = "only a person can mend that: " + e.Problem.Recommendation
+		}
+		out.Rules = append(out.Rules, provision.Rule{Rule: "escrow", Detail: fmt.Sprintf("the last of %s failed: %s; %s", plural(e.Attempts, "attempt", "attempts"), e.Problem.Reason, when)})
+	}
+	for _, o := range x.Pending {
+		out.Pending = append(out.Pending, operationOf(o))
+	}
+	return out, nil
+}
+
+// obstacles are what keeps a person's data from reaching the target although the scope says yes.
+func obstacles(app *provision.Application, in bool) []provision.Rule {
+	var rules []provision.Rule
+	if in && app.Provisioning.Status != "on" {
+		rules = append(rules, provision.Rule{Rule: "status", Detail: "provisioning is off: only `muster sync " + app.Name + "` brings changes to the target (provisioning.status)"})
+	}
+	return rules
+}

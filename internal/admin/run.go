@@ -1,0 +1,309 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Summary counts operations. Held is "of which" in a plan, and what waits in the application after a
+// cycle; Skip was considered and needs nothing sent.
+type Summary struct {
+	Create  int `json:"create"`
+	Update  int `json:"update"`
+	Disable int `json:"disable"`
+	Enable  int `json:"enable"`
+	Delete  int `json:"delete"`
+	Skip    int `json:"skip"`
+	Held    int `json:"held"`
+}
+
+func summaryOf(counts map[string]int) Summary {
+	return Summary{
+		Create: counts["create"], Update: counts["update"], Disable: counts["disable"], Enable: counts["enable"],
+		Delete: counts["delete"], Skip: counts["skip"], Held: counts["held"],
+	}
+}
+
+// Writes counts the operations that send something.
+func (s Summary) Writes() int { return s.Create + s.Update + s.Disable + s.Enable + s.Delete }
+
+// Target is an account as plans and logs name it: without an id while there is none.
+type Target struct {
+	ID   *string `json:"id"`
+	Name string  `json:"name"`
+}
+
+// Operation is one operation of a plan.
+type Operation struct {
+	ID      string             `json:"id"`
+	Type    directory.Kind     `json:"type"`
+	Action  provision.Action   `json:"action"`
+	Source  provision.Subject  `json:"source"`
+	Target  Target             `json:"target"`
+	Reason  string             `json:"reason"`
+	Held    bool               `json:"held"`
+	Changes []provision.Change `json:"changes"`
+
+	// Problem is set where it is certain already that it cannot be done. Such an operation sends
+	// nothing: its action is skip, and the reason says why.
+	Problem *provision.Problem `json:"-"`
+	Steps   []provision.Step   `json:"-"`
+	Hold    string             `json:"-"` // why it is held; Reason has it too
+}
+
+func operationOf(o *store.Operation) Operation {
+	out := Operation{
+		ID: o.ID, Type: o.Kind, Action: o.Action, Source: o.Source, Target: targetOf(o), Reason: o.Reason,
+		Held: o.State == store.Held, Changes: changesOf(o), Problem: o.Error, Steps: o.Steps, Hold: o.Hold,
+	}
+	if out.Held && o.Hold != "" {
+		out.Reason += "; held: " + o.Hold
+	}
+	if o.Error != nil {
+		out.Action, out.Reason = provision.Skip, "cannot be done: "+o.Error.Reason
+	}
+	return out
+}
+
+// changesOf returns the changes of an operation, none where nothing is sent.
+func changesOf(o *store.Operation) []provision.Change {
+	if o.Action == provision.Skip || o.Error != nil && o.State == store.Failed && o.Started.IsZero() {
+		return []provision.Change{}
+	}
+	return o.Changes()
+}
+
+// targetOf names the account; of one that is to be made it tells the name that it is to have.
+func targetOf(o *store.Operation) Target {
+	t := Target{Name: o.Target.Name}
+	if o.Target.ID != "" {
+		t.ID = &o.Target.ID
+	}
+	name := "userName"
+	if o.Kind == directory.KindGroup {
+		name = "displayName"
+	}
+	if wanted, ok := o.Want[name].(string); t.Name == "" && ok {
+		t.Name = wanted
+	}
+	return t
+}
+
+// Plan is what a cycle would do. Its operations are read page by page, see [Desk.Operations].
+type Plan struct {
+	ID          string  `json:"id"`
+	Application string  `json:"application"`
+	Cycle       string  `json:"cycle"` // initial, incremental, reconcile
+	Summary     Summary `json:"summary"`
+}
+
+// Plan finds out what a cycle would do and keeps it under an id. It writes nothing to the target.
+func (d *Desk) Plan(ctx context.Context, name string, reconcile bool, progress func(cycle.Progress)) (Plan, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Plan{}, err
+	}
+	return d.plan(ctx, app, cycle.Options{Reconcile: reconcile, ByHand: true, Initiator: d.by.Name, Progress: progress})
+}
+
+func (d *Desk) plan(ctx context.Context, app *provision.Application, o cycle.Options) (Plan, error) {
+	c, err := d.engine.Plan(ctx, app, o)
+	if perr := d.keepPause(ctx, app); err == nil {
+		err = perr
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary)}
+	counts, err := d.store.Counts(ctx, c.ID)
+	for _, n := range counts[store.Failed] {
+		p.Summary.Skip += n // see Operation.Problem
+	}
+	return p, err
+}
+
+// order is how the operations of a plan are told: what makes and changes accounts first, then what
+// takes them away, then what needs nothing.
+var order = []provision.Action{provision.Create, provision.Enable, provision.Update, provision.Disable, provision.Delete, provision.Skip}
+
+// Operations yields the operations of a plan by action, those that are held and those that cannot be
+// done after the others of their kind.
+func (d *Desk) Operations(ctx context.Context, planID string) iter.Seq2[Operation, error] {
+	return func(yield func(Operation, error) bool) {
+		counts, err := d.store.Counts(ctx, planID)
+		if err != nil {
+			yield(Operation{}, err)
+			return
+		}
+		for _, action := range order {
+			for _, state := range []store.State{store.Planned, store.Held, store.Skipped} {
+				if counts[state][action] > 0 && !d.operations(ctx, planID, state, action, yield) {
+					return
+				}
+			}
+		}
+		for _, action := range order {
+			if counts[store.Failed][action] > 0 && !d.operations(ctx, planID, store.Failed, action, yield) {
+				return
+			}
+		}
+	}
+}
+
+func (d *Desk) operations(ctx context.Context, planID string, state store.State, action provision.Action, yield func(Operation, error) bool) bool {
+	var last *store.Operation
+	for {
+		page, err := d.store.PlannedOperations(ctx, planID, state, action, last, pageSize)
+		if err != nil {
+			return yield(Operation{}, err) && false
+		}
+		for _, o := range page {
+			if !yield(operationOf(o), nil) {
+				return false
+			}
+		}
+		if len(page) < pageSize {
+			return true
+		}
+		last = page[pageSize-1]
+	}
+}
+
+// Run is what a cycle did.
+type Run struct {
+	Application string  `json:"application"`
+	Cycle       string  `json:"cycle"` // initial, incremental, reconcile, on-demand
+	CycleID     string  `json:"cycle_id"`
+	Summary     Summary `json:"summary"`
+	Failed      int     `json:"failed"`
+	Requests    int64   `json:"requests"` // every HTTP request, reads and repeats too
+	DurationMS  int64   `json:"duration_ms"`
+}
+
+// Exit is the exit status of a command that ran the cycle.
+func (r Run) Exit() int {
+	switch {
+	case r.Summary.Held > 0:
+		return ExitHeld
+	case r.Failed > 0:
+		return ExitPartly
+	}
+	return ExitDone
+}
+
+// SyncOptions say how a cycle by hand is run.
+type SyncOptions struct {
+	Reconcile   bool
+	ApproveHeld bool   // let through what is held, and what would be
+	Plan        string // id of the plan to run as it is
+	Progress    func(cycle.Progress)
+}
+
+// Sync runs one cycle now. What is in escrow is tried at once, and a quarantined target is probed.
+func (d *Desk) Sync(ctx context.Context, name string, o SyncOptions) (Run, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Run{}, err
+	}
+	if o.Plan != "" {
+		if _, err := d.store.CycleByID(ctx, app.ID, o.Plan); errors.Is(err, store.ErrNotFound) {
+			return Run{}, usage(string(store.ErrNotFound), "make one with `muster plan "+app.Name+"`", "%s has no plan %s", app.Name, o.Plan)
+		} else if err != nil {
+			return Run{}, err
+		}
+	}
+	return d.run(ctx, app, cycle.Options{
+		Reconcile: o.Reconcile, ApproveHeld: o.ApproveHeld, PlanID: o.Plan, ByHand: true, Initiator: d.by.Name, Progress: o.Progress,
+	})
+}
+
+func (d *Desk) run(ctx context.Context, app *provision.Application, o cycle.Options) (Run, error) {
+	report, err := d.engine.Run(ctx, app, o)
+	if perr := d.keepPause(ctx, app); err == nil {
+		err = perr
+	}
+	if err != nil {
+		return Run{}, err
+	}
+	c := report.Cycle
+	run := Run{
+		Application: app.Name, Cycle: c.Type, CycleID: c.ID, Summary: summaryOf(report.Summary), Failed: report.Failed,
+		Requests: c.Requests, DurationMS: c.Finished.Sub(c.Started).Milliseconds(),
+	}
+	entry := store.Entry{Action: "sync", Type: "application", Object: app.ID, Name: app.Name, After: map[string]any{"cycle": c.ID, "type": c.Type}}
+	if o.ApproveHeld {
+		entry.After["approve_held"] = true
+	}
+	if aerr := d.store.Audit(context.WithoutCancel(ctx), d.by, entry); aerr != nil {
+		return run, aerr
+	}
+	if report.Stopped != nil {
+		return run, stopped(app, report.Stopped)
+	}
+	return run, nil
+}
+
+// stopped says why the target ended a cycle.
+func stopped(app *provision.Application, e *connector.Error) *Problem {
+	p := Explain(e)
+	p.Message = fmt.Sprintf("%s: %s", app.Name, p.Message)
+	if p.Next == "" {
+		p.Next = "`muster test " + app.Name + "` tells more; what is due stays due"
+	}
+	return p
+}
+
+// Provision is what on-demand provisioning did, or would do, step by step.
+type Provision struct {
+	Run
+	DryRun     bool     `json:"dry_run"`
+	Operations []Record `json:"operations"`
+}
+
+// Provision runs the whole of a cycle for one user or one group.
+func (d *Desk) Provision(ctx context.Context, name string, kind directory.Kind, object string, dryRun bool) (Provision, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Provision{}, err
+	}
+	id, err := d.object(ctx, kind, object)
+	if err != nil {
+		return Provision{}, err
+	}
+	o := cycle.Options{Kind: kind, Object: id, ByHand: true, Initiator: d.by.Name}
+	out := Provision{DryRun: dryRun, Operations: []Record{}}
+	if dryRun {
+		begin := time.Now()
+		plan, err := d.plan(ctx, app, o)
+		if err != nil {
+			return out, err
+		}
+		out.Run = Run{Application: app.Name, Cycle: plan.Cycle, CycleID: plan.ID, Summary: plan.Summary, DurationMS: time.Since(begin).Milliseconds()}
+	} else if out.Run, err = d.run(ctx, app, o); err != nil {
+		return out, err
+	}
+	ops, err := d.store.Operations(ctx, out.CycleID, nil, nil, pageSize)
+	for _, op := range ops {
+		out.Operations = append(out.Operations, recordOf(op, app.Name))
+	}
+	return out, err
+}
+
+// object finds the id of a user or a group.
+func (d *Desk) object(ctx context.Context, kind directory.Kind, name string) (string, error) {
+	if kind == directory.KindGroup {
+		g, err := d.store.GroupByName(ctx, name)
+		return g.ID, err
+	}
+	u, err := d.store.UserByName(ctx, name)
+	return u.ID, err
+}

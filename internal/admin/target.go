@@ -1,0 +1,167 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// Protocol is how one kind of target is spoken to. The table of them is handed in by the command,
+// which alone knows which connectors there are.
+type Protocol struct {
+	// Check judges the options of a connection when it is saved; the error begins with the key that it
+	// concerns.
+	Check func(t gallery.Template, app provision.Application) error
+	// CheckToken refuses a token that can be no credential of this target, before it is sent anywhere.
+	CheckToken func(token string) error
+	// Open makes the target of an application; it sends nothing.
+	Open func(c Connection) (cycle.Target, error)
+}
+
+// Connection is all that a [Protocol] opens a target with.
+type Connection struct {
+	Application *provision.Application
+	Template    gallery.Template
+	Token       string
+	Limiter     *connector.Limiter
+	Users       []string // mapped target paths
+	Groups      []string
+	Version     string
+}
+
+// protocol finds how an application's target is spoken to.
+func (d *Desk) protocol(app *provision.Application) (gallery.Template, Protocol, error) {
+	t, err := gallery.Lookup(app.Template)
+	if err != nil {
+		return t, Protocol{}, usage("no_template", "apply a configuration that names a template of the gallery", "%s cannot be opened: %v", app.Name, err)
+	}
+	p, ok := d.protocols[t.Protocol]
+	if !ok {
+		return t, p, fmt.Errorf("template %s speaks %s, and there are connectors for %s only", t.Name, t.Protocol, strings.Join(slices.Sorted(maps.Keys(d.protocols)), ", "))
+	}
+	return t, p, nil
+}
+
+// target opens the connector of an application with its sealed credentials. It is what the engine
+// calls for every cycle.
+func (d *Desk) target(ctx context.Context, app *provision.Application) (cycle.Target, error) {
+	_, protocol, err := d.protocol(app)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	token, err := d.store.Secret(ctx, app.ID, "token", app.Connection.Endpoint)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	if protocol.CheckToken != nil {
+		if err := protocol.CheckToken(token); err != nil {
+			return cycle.Target{}, &Problem{Exit: ExitUsage, Code: "token_wrong", Message: fmt.Sprintf("the token of %s cannot work: %v", app.Name, err), Next: "give the right token with `muster config apply`", Err: err}
+		}
+	}
+	return d.open(ctx, app, token)
+}
+
+// silent opens the connector of an application without credentials, for what asks only how the target
+// wants values shaped: a person can be explained before there is a token.
+func (d *Desk) silent(ctx context.Context, app *provision.Application) (cycle.Target, error) {
+	return d.open(ctx, app, "")
+}
+
+func (d *Desk) open(ctx context.Context, app *provision.Application, token string) (cycle.Target, error) {
+	t, protocol, err := d.protocol(app)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	limiter, err := d.limiter(ctx, app, t)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	c := Connection{Application: app, Template: t, Token: token, Limiter: limiter, Version: d.version}
+	if c.Users, err = targets(directory.KindUser, app.Mappings.Users); err != nil {
+		return cycle.Target{}, err
+	}
+	if c.Groups, err = targets(directory.KindGroup, app.Mappings.Groups); err != nil {
+		return cycle.Target{}, err
+	}
+	target, err := protocol.Open(c)
+	if err != nil {
+		var refused *connector.Error
+		if errors.As(err, &refused) {
+			return target, err
+		}
+		return target, &Problem{Exit: ExitUsage, Code: "connection", Message: fmt.Sprintf("the connection of %s cannot be used: %v", app.Name, err), Next: "correct it and run `muster config apply`", Err: err}
+	}
+	if target.Concurrency == 0 {
+		target.Concurrency = t.Limits.With(app.Connection.Limits).Concurrency
+	}
+	return target, nil
+}
+
+func targets(kind directory.Kind, rows []mapping.Mapping) ([]string, error) {
+	program, err := mapping.Compile(kind, rows)
+	if err != nil {
+		return nil, err
+	}
+	return program.Targets(), nil
+}
+
+// limiter returns the limiter of an application's connection. A pause that the target asked an
+// earlier process for is kept.
+func (d *Desk) limiter(ctx context.Context, app *provision.Application, t gallery.Template) (*connector.Limiter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l := d.limiters[app.ID]; l != nil {
+		return l, nil
+	}
+	progress, err := d.store.Progress(ctx, app.ID)
+	if err != nil {
+		return nil, err
+	}
+	l := connector.NewLimiter(t.Limits.With(app.Connection.Limits))
+	if !progress.PauseUntil.IsZero() {
+		l.Pause(progress.PauseUntil)
+	}
+	d.limiters[app.ID] = l
+	return l, nil
+}
+
+// keepPause writes down the pause that a target asked for, so that the next process keeps to it.
+func (d *Desk) keepPause(ctx context.Context, app *provision.Application) error {
+	d.mu.Lock()
+	l := d.limiters[app.ID]
+	d.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	if until := l.PausedUntil(); until.After(d.store.Now()) {
+		return d.store.SetPause(context.WithoutCancel(ctx), app.ID, until)
+	}
+	return nil
+}
+
+// Test tries the connection of an application: credentials, endpoint, rights. It writes nothing.
+func (d *Desk) Test(ctx context.Context, name string) (connector.Diagnosis, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return connector.Diagnosis{}, err
+	}
+	target, err := d.target(ctx, app)
+	if err != nil {
+		return connector.Diagnosis{}, err
+	}
+	diagnosis := target.Connector.Test(ctx)
+	if ctx.Err() != nil {
+		return diagnosis, ctx.Err()
+	}
+	return diagnosis, nil
+}
