@@ -177,13 +177,17 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 
 // fetch moves the most urgent planned operations into the queue, durably marked as applying.
 func (d *dispatcher) fetch(ctx context.Context) error {
-	ops, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, taken)
+	ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, taken)
 	if err != nil {
 		return err
 	}
-	d.empty = len(ops) < taken
-	if len(ops) == 0 {
+	d.empty = len(ids) < taken
+	if len(ids) == 0 {
 		return nil
+	}
+	ops, err := d.remembered(ctx, ids)
+	if err != nil {
+		return err
 	}
 	objects := map[directory.Kind][]string{}
 	var all, people []string
@@ -229,6 +233,23 @@ func (d *dispatcher) fetch(ctx context.Context) error {
 		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
 	})
 	return nil
+}
+
+// remembered returns the rows of operations: as they were planned a moment ago, or from the database.
+func (d *dispatcher) remembered(ctx context.Context, ids []string) ([]*store.Operation, error) {
+	ops := make([]*store.Operation, 0, len(ids))
+	var rest []string
+	for _, id := range ids {
+		if o := d.rows[id]; o != nil {
+			o.State = store.Applying
+			ops = append(ops, o)
+			delete(d.rows, id)
+			continue
+		}
+		rest = append(rest, id)
+	}
+	more, err := d.engine.Store.OperationsByID(ctx, rest)
+	return append(ops, more...), err
 }
 
 // dispatch begins what may begin now, in order.
@@ -324,7 +345,7 @@ func (d *dispatcher) take1(f finished) {
 		return
 	}
 	d.unrecorded = append(d.unrecorded, f.result)
-	if f.result.Op.State == store.Failed {
+	if s := f.result.Op.State; s == store.Failed || s == store.Unknown {
 		d.failures++
 	}
 	d.breaker(f.failure)

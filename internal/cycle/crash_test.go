@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,10 +86,16 @@ func (k *killer) kill() {
 // TestKilledAtAnyMoment kills a real process with SIGKILL at moments that a printed seed chooses,
 // again and again until the work is done, and compares the end with that of an undisturbed run.
 func TestKilledAtAnyMoment(t *testing.T) {
-	const rounds = 20
+	rounds := 20
+	if more, err := strconv.Atoi(os.Getenv("MUSTER_CRASH_ROUNDS")); err == nil {
+		rounds = more
+	}
 	seed := rand.Uint64()
+	if given, err := strconv.ParseUint(os.Getenv("MUSTER_CRASH_SEED"), 10, 64); err == nil {
+		seed = given
+	}
 	storetest.Configs(t, func(t *testing.T, c store.Config) {
-		t.Logf("seed %d", seed)
+		t.Logf("repeat with MUSTER_CRASH_SEED=%d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		k := &killer{Target: connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{})}
 		server := httptest.NewServer(k)

@@ -42,6 +42,9 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 		}
 	}
 	f := finished{work: w, result: r.failed(w, problemOf(e), e.Kind.Parks()), failure: e}
+	if e.Unknown {
+		f.result.Op.State = store.Unknown
+	}
 	if len(out.Added)+len(out.Removed) > 0 {
 		// A part of a large membership change went through before the failure.
 		r.memberships(w, change, out, refs, &f.result)
@@ -147,7 +150,7 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 	op.Urgency, op.Steps = w.Urgency, append(w.Steps, op.Steps...)
 	next := *w
 	row := *w.Operation
-	row.Operation = *op
+	row.Operation, row.Anew = *op, true
 	next.Operation = &row
 	f := r.carryOutOnce(ctx, &next, refs)
 	f.work = w

@@ -107,6 +107,7 @@ type candidate struct {
 	escrowed bool
 	failure  *provision.Problem // the mapping failed for this object
 	adopts   *store.Link        // the link of an account that matching found
+	reread   bool               // the link is as the target has just shown it, not as it is recorded
 	orphan   bool               // out of scope and without a link, but a create may have been carried out
 	only     []string           // of a group: the members that were looked at, nil for all
 }
@@ -135,6 +136,9 @@ func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
 		return err
 	}
 	if err := r.seen(ctx, directory.KindUser, work); err != nil {
+		return err
+	}
+	if err := r.uncertain(ctx, work); err != nil {
 		return err
 	}
 	return r.plan(ctx, work)
@@ -224,6 +228,35 @@ func (r *run) mapped(kind directory.Kind, id string, facts mapping.Facts, creati
 	return r.shape(kind, id, want), nil
 }
 
+// uncertain asks the target how the accounts stand whose last operation ended without an answer. What
+// was recorded of them may be the state before or after it: a comparison with that could find no
+// difference where there is one, and leave a leaver's account on.
+func (r *run) uncertain(ctx context.Context, work []*candidate) error {
+	for _, c := range work {
+		if c.Link == nil || !slices.ContainsFunc(c.open, func(o store.OpenOperation) bool { return o.State == store.Unknown }) {
+			continue
+		}
+		a, err := r.readBack(ctx, c.Kind, c.Link.Account.ID, false, provision.CreateUpdate)
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			continue // the next write finds out, and says so
+		}
+		c.Link.Enabled, c.Link.Answered, c.Link.Wanted = a.Active, a.Values, c.Link.Wanted.Clone()
+		for path, v := range a.Values {
+			if wanted, mapped := c.Link.Wanted[path]; mapped && !attr.Similar(v, wanted) {
+				c.Link.Wanted[path] = v
+			}
+		}
+		for _, path := range r.app.program(c.Kind).References() {
+			delete(c.Link.Wanted, path) // shown as an account's id
+		}
+		c.reread = true
+	}
+	return nil
+}
+
 func (r *run) groups(ctx context.Context, work map[string][]string) error {
 	ids := slices.Sorted(maps.Keys(work))
 	for chunk := range slices.Chunk(ids, slice) {
@@ -241,6 +274,9 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 			return err
 		}
 		if err := r.seen(ctx, directory.KindGroup, found); err != nil {
+			return err
+		}
+		if err := r.uncertain(ctx, found); err != nil {
 			return err
 		}
 		for _, c := range found {

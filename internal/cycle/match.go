@@ -211,6 +211,7 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		problem := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Subject.Name, c.Subject.Name)
 		// The other is decided about after this, or waits in the queue already.
 		c.Match.Problem, other.Match.Problem = problem, problem
+		clear(r.rows)
 		return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
 	}
 	r.claims[m.Account.ID] = c

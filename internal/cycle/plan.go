@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -59,8 +60,11 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		return err
 	}
 	for _, row := range rows {
-		if row.State == store.Planned {
-			r.planned++
+		if row.State != store.Planned {
+			continue
+		}
+		if r.planned++; len(r.rows) < rememberedRows && !r.preview {
+			r.rows[row.ID] = row
 		}
 	}
 	return nil
@@ -80,6 +84,9 @@ func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
 	}
 	return l
 }
+
+// rememberedRows bounds how many planned rows a pass keeps in memory beside the database.
+const rememberedRows = 5000
 
 // decide turns one candidate into an operation, nil when there is nothing to do or say.
 func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, error) {
@@ -176,7 +183,7 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 // start or the end of a grace period, a rejection or a failure that is over.
 func (c *candidate) touches(op *provision.Operation) bool {
 	switch {
-	case c.Link == nil, c.escrowed, c.link.Rematch, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
+	case c.Link == nil, c.escrowed, c.link.Rematch, c.reread, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
 		return true
 	}
 	return c.Verdict.In && (!c.Link.Leaving.IsZero() || c.Link.Rejected != "")
@@ -185,40 +192,41 @@ func (c *candidate) touches(op *provision.Operation) bool {
 // guard holds what goes past the thresholds of the application. It looks at the whole plan before
 // the first removal is sent.
 func (r *run) guard(ctx context.Context) error {
-	s, hold := r.engine.Store, r.app.Provisioning.Hold
-	since := r.now.Add(-time.Duration(hold.Window))
+	s, threshold := r.engine.Store, r.app.Provisioning.Hold
+	since := r.now.Add(-time.Duration(threshold.Window))
 	accounts, updates, groups, err := s.Tally(ctx, r.app.ID, r.cycle.ID, since)
 	if err != nil {
 		return err
 	}
+	hold := func(how func(ctx context.Context, cycleID, why string) error, why string) error {
+		clear(r.rows) // what is held is not what was planned: it is read back
+		return how(ctx, r.cycle.ID, why)
+	}
+	members := func(id, why string) error {
+		clear(r.rows)
+		return s.HoldMembers(ctx, r.cycle.ID, id, why)
+	}
 	if r.restored {
 		const why = "the state was restored from a backup: enables and removals wait for a person"
-		if err := s.HoldRemovals(ctx, r.cycle.ID, why); err != nil {
-			return err
-		}
-		if err := s.HoldEnables(ctx, r.cycle.ID, why); err != nil {
-			return err
-		}
+		err := errors.Join(hold(s.HoldRemovals, why), hold(s.HoldEnables, why))
 		for id := range groups {
-			if err := s.HoldMembers(ctx, r.cycle.ID, id, why); err != nil {
-				return err
-			}
+			err = errors.Join(err, members(id, why))
 		}
-		return nil
+		return err
 	}
-	if why, over := hold.Exceeds(accounts); over {
-		if err := s.HoldRemovals(ctx, r.cycle.ID, why); err != nil {
+	if why, over := threshold.Exceeds(accounts); over {
+		if err := hold(s.HoldRemovals, why); err != nil {
 			return err
 		}
 	}
-	if why, over := hold.ExceedsUpdates(updates); over {
-		if err := s.HoldUpdates(ctx, r.cycle.ID, why); err != nil {
+	if why, over := threshold.ExceedsUpdates(updates); over {
+		if err := hold(s.HoldUpdates, why); err != nil {
 			return err
 		}
 	}
 	for id, tally := range groups {
-		if why, over := hold.Exceeds(tally); over {
-			if err := s.HoldMembers(ctx, r.cycle.ID, id, why); err != nil {
+		if why, over := threshold.Exceeds(tally); over {
+			if err := members(id, why); err != nil {
 				return err
 			}
 		}

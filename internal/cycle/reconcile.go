@@ -142,6 +142,7 @@ func (r *run) adopt(ctx context.Context) error {
 		sort.Strings(differ)
 		return &ErrPlanStale{ID: plan.ID, Changes: differ}
 	}
+	clear(r.rows)
 	// Values made by chance or by the clock must be those that the plan showed.
 	for line, o := range now {
 		if o.Action == provision.Create && o.State == store.Planned {

@@ -35,6 +35,7 @@ type run struct {
 	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
 	locked    *connector.Error
 
+	rows                    map[string]*store.Operation // planned rows, to spare reading them back; nil when rows were changed since
 	planned, done, failures int
 	startRequests           int64
 	requests                int64 // counted here when the connector does not count
@@ -115,7 +116,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{}, rows: map[string]*store.Operation{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {

@@ -174,7 +174,7 @@ func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
 			(select count(*) from links l where l.app_id = a.id),
 			(select count(*) from escrow e where e.app_id = a.id and not e.parked),
 			(select count(*) from escrow e where e.app_id = a.id and e.parked),
-			(select count(*) from operations o join cycles c on c.id = o.cycle_id and c.state <> 'planned' where o.app_id = a.id and o.state = 'held'),
+			(select count(*) from operations o join cycles c on c.id = o.cycle_id and c.state <> 'planned' where o.app_id = a.id and o.`+isOpen+` and o.state = 'held'),
 			(select at from changes where seq > a.watermark order by seq limit 1)
 			from applications a where a.id = $1`, appID).Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &pause, &quarantine, &p.Links, &p.Escrow, &p.Parked, &p.Held, &oldest)
 		if err != nil {

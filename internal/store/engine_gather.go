@@ -49,6 +49,9 @@ func (w *Work) Empty() bool { return !w.All && len(w.Users) == 0 && len(w.Groups
 // Placed is a user with the manager, for putting managers before their reports.
 type Placed struct{ ID, ManagerID string }
 
+// dueAll is the object id of a due row that asks for everything to be looked at.
+const dueAll = "*"
+
 // feedSlice bounds how much of the feed is looked at in one go.
 const feedSlice = 5000
 
@@ -109,7 +112,7 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		}
 		for _, i := range append(retries, w.due...) {
 			switch {
-			case i.object == dueEverything:
+			case i.object == dueAll:
 				w.All = true
 			case i.kind == directory.KindUser:
 				users[i.object] = true
@@ -403,7 +406,7 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			linked, enabled, kept, stale bool
 			coming, going, rejected      bool
 		}
-		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.state in ('planned','applying') and o.action in `
+		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
 		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
 			return x, r.Scan(&x.id, &x.name, &x.linked, &x.enabled, &x.kept, &x.stale, &x.coming, &x.going)
 		}, belongs+`

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/muster-id/muster/internal/attr"
@@ -129,12 +130,7 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 }
 
 func (tx *Tx) record(ctx context.Context, r Result) error {
-	kept := *r.Op
-	kept.Operation = r.Op.Redacted()
-	if _, err := tx.Exec(ctx, `update operations set state = $1, status = $2, verified = $3, error = $4, exchange = $5, account_id = $6, account_name = $7,
-		want = $8, detail = $9, steps = $10, reason = $11, finished_at = $12, action = $13, cause = $14, origin = $15 where id = $16`,
-		string(kept.State), kept.Status, kept.Verified, jsonOrNull(kept.Error), jsonOrNull(kept.Exchange), kept.Target.ID, kept.Target.Name,
-		jsonText(kept.Want), jsonText(detailOf(&kept)), jsonText(kept.Steps), kept.Reason, tx.now(), string(kept.Action), string(kept.Cause), string(kept.Origin), kept.ID); err != nil {
+	if err := tx.recordOperation(ctx, r.Op); err != nil {
 		return err
 	}
 	o := r.Op
@@ -176,6 +172,11 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 			return err
 		}
 	}
+	if o.State == Unknown && o.Kind == directory.KindGroup {
+		if err := tx.doubtMembers(ctx, o); err != nil {
+			return err
+		}
+	}
 	if o.Kind == directory.KindUser && r.Link != nil && !r.Link.Enabled {
 		if _, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, o.AppID, o.Source.ID); err != nil {
 			return err
@@ -204,6 +205,44 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		}
 	}
 	return nil
+}
+
+// recordOperation keeps what came of an operation. What was wanted stands in the row already, unless
+// the decision was made anew on the way, or holds values that may not be kept.
+func (tx *Tx) recordOperation(ctx context.Context, o *Operation) error {
+	set := `state = $2, status = $3, verified = $4, account_id = $5, account_name = $6, steps = $7, reason = $8, finished_at = $9`
+	args := []any{o.ID, string(o.State), o.Status, o.Verified, o.Target.ID, o.Target.Name, jsonText(o.Steps), o.Reason, tx.now()}
+	if o.Error != nil || o.Exchange != nil {
+		set += `, error = $10, exchange = $11`
+		args = append(args, jsonOrNull(o.Error), jsonOrNull(o.Exchange))
+	}
+	if _, err := tx.Exec(ctx, `update operations set `+set+` where id = $1`, args...); err != nil {
+		return err
+	}
+	if len(o.Hidden) == 0 && !o.Anew {
+		return nil
+	}
+	kept := *o
+	kept.Operation = o.Redacted()
+	_, err := tx.Exec(ctx, `update operations set action = $2, cause = $3, origin = $4, want = $5, detail = $6 where id = $1`,
+		o.ID, string(o.Action), string(o.Cause), string(o.Origin), jsonText(kept.Want), jsonText(detailOf(&kept)))
+	return err
+}
+
+// doubtMembers notes that members of a group may or may not have been added and removed: whoever
+// belongs there is added again, whoever does not is removed again.
+func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
+	ids := make([]string, 0, len(o.Add)+len(o.Remove))
+	for _, m := range slices.Concat(o.Add, o.Remove) {
+		ids = append(ids, m.ID)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `insert into link_members (app_id, group_id, user_id, account_id, origin, stale, rejected)
+		select app_id, $2, object_id, account_id, 'added', $3, $4 from links where app_id = $1 and type = 'user' and object_id in `+tx.in("$5")+`
+		on conflict (app_id, group_id, user_id) do update set stale = excluded.stale`, o.AppID, o.Source.ID, true, false, list(ids))
+	return err
 }
 
 // forgetAccount has everything looked at again that spoke of an account which is gone: the groups
@@ -259,7 +298,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		return nil
 	}
 	for app, ids := range settled {
-		if _, err := tx.Exec(ctx, `update operations set state = 'failed' where app_id = $1 and state = 'unknown' and object_id in `+tx.in("$2"), app, list(ids)); err != nil {
+		if _, err := tx.Exec(ctx, `update operations set state = 'failed' where app_id = $1 and `+isOpen+` and state = 'unknown' and object_id in `+tx.in("$2"), app, list(ids)); err != nil {
 			return err
 		}
 	}

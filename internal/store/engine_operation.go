@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -48,6 +46,7 @@ type Operation struct {
 	Error              *provision.Problem
 	Exchange           *connector.Exchange
 	InitiatedBy        string
+	Anew               bool // decided anew since the row was stored; not stored itself
 	Created            time.Time
 	Started, Finished  time.Time // zero until then
 }
@@ -67,6 +66,10 @@ type detail struct {
 func detailOf(o *Operation) detail {
 	return detail{Edits: o.Edits, Add: o.Add, Remove: o.Remove, Found: o.Found, Have: o.Have, References: o.References, Names: o.Names, Hidden: o.Hidden}
 }
+
+// isOpen is the condition of the partial index over what is not over. SQLite uses the index only
+// where the condition stands in the query as it does in the index.
+const isOpen = `state in ('planned','applying','held','approved','unknown')`
 
 const operationColumns = `id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, account_id, account_name,
 	cause, reason, want, detail, steps, origin, removals, approved, hold, status, verified, error, exchange, initiated_by,
@@ -180,22 +183,25 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 	})
 }
 
-// TakeOperations marks the most urgent planned operations of a cycle as applying and returns them,
-// most urgent first. When it returns they are durable: whatever happens next, the next cycle knows
-// that they may have been sent.
-func (s *Store) TakeOperations(ctx context.Context, cycleID string, limit int) ([]*Operation, error) {
-	var ops []*Operation
-	err := s.Write(ctx, func(tx *Tx) error {
-		var err error
-		ops, err = rowsOf(ctx, tx, scanOperation, `update operations set state = 'applying', started_at = $1
+// TakeOperations marks the most urgent planned operations of a cycle as applying and returns their
+// ids. When it returns they are durable: whatever happens next, the next cycle knows that they may
+// have been sent.
+func (s *Store) TakeOperations(ctx context.Context, cycleID string, limit int) ([]string, error) {
+	return write(ctx, s, func(tx *Tx) ([]string, error) {
+		return rowsOf(ctx, tx, one[string], `update operations set state = 'applying', started_at = $1
 			where id in (select id from operations where cycle_id = $2 and state = 'planned' order by urgency, rank, id limit $3)
-			returning `+operationColumns, millis(s.Now()), cycleID, limit)
-		return err
+			returning id`, millis(s.Now()), cycleID, limit)
 	})
-	slices.SortFunc(ops, func(a, b *Operation) int {
-		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
+}
+
+// OperationsByID returns operations by their ids, in no order.
+func (s *Store) OperationsByID(ctx context.Context, ids []string) ([]*Operation, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where id in `+tx.in("$1"), list(ids))
 	})
-	return ops, err
 }
 
 // ReturnOperations puts operations that were taken and not sent back into the queue.
@@ -254,7 +260,7 @@ func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[
 	}
 	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end
 		from operations o join cycles c on c.id = o.cycle_id
-		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.state in ('planned','applying','held','approved','unknown') and c.state <> 'planned'`, appID, ids)
+		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.`+isOpen+` and c.state <> 'planned'`, appID, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -275,9 +281,9 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		row := tx.QueryRow(ctx, `select
 			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2),
-			(select count(*) from operations where (cycle_id = $3 and state = 'planned' or app_id = $1 and state = 'held') and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held') and action in ('disable','delete') and not approved),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action = 'update' and type = 'user' and not approved and finished_at >= $2),
-			(select count(*) from operations where (cycle_id = $3 and state = 'planned' or app_id = $1 and state = 'held') and action = 'update' and type = 'user' and not approved)`,
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held') and action = 'update' and type = 'user' and not approved)`,
 			appID, millis(since), cycleID)
 		if err := row.Scan(&accounts.Enabled, &accounts.Done, &accounts.Proposed, &updates.Done, &updates.Proposed); err != nil {
 			return err
@@ -290,7 +296,7 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
 			var c count
 			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
-		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.state = 'held' and not h.approved), 0),
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state = 'held' and not h.approved), 0),
 				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
 			from operations o where o.cycle_id = $3 and o.type = 'group' and o.state = 'planned' and o.removals > 0 and not o.approved
@@ -360,7 +366,7 @@ func (s *Store) HeldOperations(ctx context.Context, appID string) ([]*Operation,
 	err := s.Read(ctx, func(tx *Tx) error {
 		var err error
 		ops, err = rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o
-			where app_id = $1 and state = 'held' and exists (select 1 from cycles c where c.id = o.cycle_id and c.state <> 'planned') order by id`, appID)
+			where app_id = $1 and `+isOpen+` and state = 'held' and exists (select 1 from cycles c where c.id = o.cycle_id and c.state <> 'planned') order by id`, appID)
 		return err
 	})
 	return ops, err
@@ -483,28 +489,26 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, unknown int, err error) {
 	now := s.Now()
 	err = s.Write(ctx, func(tx *Tx) error {
-		type sentRow struct {
-			id, object, name string
-			kind             directory.Kind
-		}
-		sent, err := rowsOf(ctx, tx, func(row scanner) (sentRow, error) {
-			var r sentRow
-			return r, row.Scan(&r.id, &r.kind, &r.object, &r.name)
-		}, `select o.id, o.type, o.object_id, o.object_name from operations o where o.app_id = $1 and o.state = 'applying'`, appID)
+		sent, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o where o.app_id = $1 and o.`+isOpen+` and o.state = 'applying'`, appID)
 		if err != nil {
 			return err
 		}
 		for _, r := range sent {
 			if _, err := tx.Exec(ctx, `update operations set state = 'unknown', status = 'warning', finished_at = $1, error = $2 where id = $3`, millis(now),
-				jsonText(provision.Problem{Code: "interrupted", Reason: "Muster stopped between sending this and recording the answer", Recommendation: "Nothing to do: the account is looked up before anything is repeated."}), r.id); err != nil {
+				jsonText(provision.Problem{Code: "interrupted", Reason: "Muster stopped between sending this and recording the answer", Recommendation: "Nothing to do: the account is looked up before anything is repeated."}), r.ID); err != nil {
 				return err
 			}
-			if err := setDue(ctx, tx, appID, r.kind, r.object, "", now, "interrupted"); err != nil {
+			if r.Kind == directory.KindGroup {
+				if err := tx.doubtMembers(ctx, r); err != nil {
+					return err
+				}
+			}
+			if err := setDue(ctx, tx, appID, r.Kind, r.Source.ID, "", now, "interrupted"); err != nil {
 				return err
 			}
 		}
 		n, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1
-			where app_id = $2 and state = 'planned' and exists (select 1 from cycles c where c.id = operations.cycle_id and c.state <> 'planned')`, millis(now), appID)
+			where app_id = $2 and `+isOpen+` and state = 'planned' and exists (select 1 from cycles c where c.id = operations.cycle_id and c.state <> 'planned')`, millis(now), appID)
 		if err != nil {
 			return err
 		}
