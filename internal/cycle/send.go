@@ -150,6 +150,9 @@ func compare(action provision.Action, change connector.Change, out connector.Out
 			if action != provision.Create && !slices.ContainsFunc(change.Edits, func(e attr.Edit) bool { return e.Path == path }) {
 				continue
 			}
+			if action == provision.Create && attr.Empty(v) {
+				continue // nothing was sent: what a new account has there is the target's own default
+			}
 			if shown, ok := a.Values[path]; ok && !attr.Similar(shown, v) {
 				differs = append(differs, path)
 			}
