@@ -230,8 +230,7 @@ const dueEverything = "*"
 
 type dueObject struct{ kind, id string }
 
-// due asks the next cycle of an application to look at objects. A row that is there already moves
-// to a later time, so that a cycle which is looking at it right now does not take it away.
+// due asks the next cycle of an application to look at objects.
 func (tx *Tx) due(ctx context.Context, appID string, objects []dueObject, reason string) error {
 	slices.SortFunc(objects, func(a, b dueObject) int { return strings.Compare(a.kind+a.id, b.kind+b.id) })
 	objects = slices.Compact(objects)
@@ -240,8 +239,7 @@ func (tx *Tx) due(ctx context.Context, appID string, objects []dueObject, reason
 		rows[i] = []any{appID, o.kind, o.id, "", tx.now(), reason}
 	}
 	return tx.insert(ctx, "due", []string{"app_id", "type", "object_id", "member_id", "due_at", "reason"}, rows,
-		`on conflict (app_id, type, object_id, member_id) do update
-		set due_at = case when excluded.due_at > due.due_at then excluded.due_at else due.due_at + 1 end, reason = excluded.reason`)
+		`on conflict (app_id, type, object_id, member_id) do update set `+dueAgain)
 }
 
 // Setting returns a value that was kept under a name, "" when there is none.

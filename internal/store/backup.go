@@ -113,9 +113,13 @@ func (tx *Tx) dump(ctx context.Context, table string, encode *json.Encoder) (n i
 		return 0, err
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
+	types, err := rows.ColumnTypes()
 	if err != nil {
 		return 0, err
+	}
+	columns := make([]string, len(types))
+	for i, c := range types {
+		columns[i] = c.Name()
 	}
 	if err := encode.Encode(tableHead{Table: table, Columns: columns}); err != nil {
 		return 0, err
@@ -127,6 +131,11 @@ func (tx *Tx) dump(ctx context.Context, table string, encode *json.Encoder) (n i
 	for ; rows.Next(); n++ {
 		if err := rows.Scan(dest...); err != nil {
 			return n, err
+		}
+		for i, c := range types { // SQLite keeps a boolean as a number
+			if number, ok := values[i].(int64); ok && strings.EqualFold(c.DatabaseTypeName(), "boolean") {
+				values[i] = number != 0
+			}
 		}
 		if err := encode.Encode(values); err != nil {
 			return n, err
@@ -239,7 +248,7 @@ func (tx *Tx) load(ctx context.Context, lines *json.Decoder) error {
 			continue
 		}
 		row, err := decodeRow(line)
-		if err != nil || len(row) != len(head.Columns) {
+		if err != nil || head.Table == "" || len(row) != len(head.Columns) {
 			return damagedBackup(err)
 		}
 		total++
@@ -263,7 +272,7 @@ func (tx *Tx) complete(lines *json.Decoder, have, want int) error {
 // knownTable lets only the names of tables and columns that exist become part of a statement.
 func (tx *Tx) knownTable(ctx context.Context, head tableHead) error {
 	for _, table := range backupTables {
-		if table != head.Table {
+		if table != head.Table || len(head.Columns) == 0 {
 			continue
 		}
 		rows, err := tx.Query(ctx, "select * from "+table+" limit 0")

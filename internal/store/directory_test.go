@@ -367,3 +367,86 @@ func TestMembershipModel(t *testing.T) {
 
 // newName returns a word that no other call returns: the cases of a property share a database.
 func newName() string { return strings.ToLower(rand.Text()) }
+
+// together runs several functions at once and returns how many of them succeeded; the others must
+// have been refused with the kind.
+func together(t *testing.T, kind store.Kind, fns ...func() error) (n int) {
+	t.Helper()
+	errs := make(chan error, len(fns))
+	for _, fn := range fns {
+		go func() { errs <- fn() }()
+	}
+	for range fns {
+		if err := <-errs; err == nil {
+			n++
+		} else if !errors.Is(err, kind) {
+			t.Errorf("refused with %v, want %s", err, kind)
+		}
+	}
+	return n
+}
+
+func TestRivalsSeeEachOther(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for round := range 5 {
+			var users, teams []func() error
+			for range 6 {
+				users = append(users, func() error {
+					_, err := s.CreateUser(ctx, admin, store.UserEdit{Attributes: directory.Edit{"userName": fmt.Sprint("same", round)}})
+					return err
+				})
+				teams = append(teams, func() error {
+					_, err := s.CreateGroup(ctx, admin, store.GroupEdit{Attributes: directory.Edit{"displayName": fmt.Sprint("Same ", round)}})
+					return err
+				})
+			}
+			if n := together(t, store.ErrExists, users...); n != 1 {
+				t.Errorf("%d users of one name", n)
+			}
+			if n := together(t, store.ErrExists, teams...); n != 1 {
+				t.Errorf("%d groups of one name", n)
+			}
+			// Three groups that are put into each other at once: the last edge would close the ring.
+			var ids []string
+			for i := range 3 {
+				ids = append(ids, group(t, s, fmt.Sprintf("Ring %d.%d", round, i)))
+			}
+			var nest []func() error
+			for i := range ids {
+				nest = append(nest, func() error {
+					_, err := s.EditMembers(ctx, admin, ids[i], groups(ids[(i+1)%3]), nil)
+					return err
+				})
+			}
+			if n := together(t, store.ErrInvalid, nest...); n != 2 {
+				t.Errorf("%d edges of a ring of three", n)
+			}
+		}
+	})
+}
+
+// Edits of one person at once are all there at the end: none writes back what it read before
+// another's.
+func TestEditsDoNotOverwriteEachOther(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		ada := person(t, s, "ada")
+		var edits []func() error
+		for i := range 10 {
+			edits = append(edits, func() error {
+				_, _, err := s.UpdateUser(t.Context(), admin, ada, store.UserEdit{Attributes: directory.Edit{fmt.Sprint("custom.n", i): "x"}})
+				return err
+			})
+		}
+		if n := together(t, "", edits...); n != 10 {
+			t.Errorf("%d of 10 edits", n)
+		}
+		u, err := s.User(t.Context(), ada)
+		must(t)(err)
+		if n := len(u.Attributes[directory.Custom].(map[string]any)); n != 10 {
+			t.Errorf("%d of 10 edits are left", n)
+		}
+	})
+}

@@ -272,6 +272,8 @@ func (tx *Tx) setManager(ctx context.Context, u *userRow, name *string) error {
 		return nil
 	case err != nil:
 		return err
+	case !m.Deleted.IsZero():
+		return refuse(ErrInvalid, "", "%s is deleted and cannot be a manager", m.UserName)
 	}
 	u.ManagerID = m.ID
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/pgtest"
@@ -481,4 +482,51 @@ func BenchmarkImportPostgres(b *testing.B) {
 		fill(b, s, 0, 10_000)
 	}
 	b.ReportMetric(10_000*float64(b.N)/b.Elapsed().Seconds(), "people/s")
+}
+
+// However a source hands names from one person to another, in whatever order it tells of it, each
+// key has its name at the end, nobody is doubled and nothing fails.
+func TestImportMovesNames(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		rapid.Check(t, func(rt *rapid.T) {
+			const n = 6
+			run := newName()
+			record := func(key, name int) source.Record {
+				return named(fmt.Sprintf("%s-%d", run, name), "ext", fmt.Sprintf("%s-%d", run, key))
+			}
+			names := make([]int, n+3) // some names are nobody's yet
+			for i := range names {
+				names[i] = i
+			}
+			var first, second []source.Record
+			for key := range n {
+				first = append(first, record(key, key))
+			}
+			after := rapid.Permutation(names).Draw(rt, "names")
+			want := map[string]string{}
+			for _, key := range rapid.Permutation(names[:n+1]).Draw(rt, "order") { // one key is new
+				rec := record(key, after[key])
+				want[rec.ExternalID] = rec.Attributes["userName"].(string)
+				second = append(second, rec)
+			}
+			for _, list := range [][]source.Record{first, second} {
+				got, err := s.Import(context.Background(), rows{list: list}, store.ImportOptions{Source: "hr"})
+				if err != nil || got.Failed > 0 {
+					rt.Fatalf("%v %+v", err, got)
+				}
+			}
+			page, _, err := s.Users(context.Background(), store.UserQuery{Search: run, Limit: 100})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			have := map[string]string{}
+			for _, u := range page {
+				have[u.ExternalID] = u.UserName
+			}
+			if diff := cmp.Diff(want, have); diff != "" {
+				rt.Fatalf("names by key (-want +got):\n%s", diff)
+			}
+		})
+	})
 }

@@ -22,8 +22,6 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
-	// A lookup through the provider would create its table, which a reader must not; so it is asked
-	// for the newest file only, and the database is asked directly.
 	options := []goose.ProviderOption{goose.WithSlog(s.log)}
 	if s.Postgres() {
 		locker, err := gooselock.NewPostgresSessionLocker()
@@ -40,6 +38,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing the migrations: %w", err)
 	}
+	// The database is asked directly: the provider would make its table first, which a reader must not.
 	sources := provider.ListSources()
 	newest := sources[len(sources)-1].Version
 	have, err := s.Schema(ctx)
@@ -50,6 +49,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return refuse(ErrNewer, "use the version that wrote it, or a newer one", "Muster's database has schema %d, and this version of muster knows only up to %d", have, newest)
 	case have == newest:
 		return nil
+	case s.readOnly && have == 0:
+		return refuse(ErrMissing, "check --database; `muster migrate` makes it Muster's", "there is nothing of Muster in the database")
 	case s.readOnly:
 		return refuse(ErrOlder, "run `muster migrate` once", "Muster's database has schema %d, and this version of muster needs %d", have, newest)
 	}

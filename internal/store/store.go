@@ -58,6 +58,9 @@ type Store struct {
 // Open opens the state, creates it where there is none and brings its schema up to date. What it
 // refuses is an [*Error] whose text is one line for a person.
 func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Key != nil && len(c.Key) != 32 {
+		return nil, refuse(ErrInvalid, "`openssl rand -base64 32` makes one", "the key has %d bytes, not 32", len(c.Key))
+	}
 	s := &Store{data: c.Data, readOnly: c.ReadOnly, clock: c.Clock, log: c.Log, key: c.Key, instance: newID()}
 	if s.clock == nil {
 		s.clock = time.Now
