@@ -1,15 +1,15 @@
 package config
 
 import (
-	"encoding/json"
-	"maps"
-	"strings"
-
 	"encoding"
+	"encoding/json"
 	"fmt"
-	"github.com/muster-id/muster/internal/mapping"
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/mapping"
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/gallery"

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write what the messages are now to test
 func vars(name string) (string, bool) {
 	v, ok := map[string]string{
 		"EMPTY": "", "TOKEN": "xoxp-1-secret", "BOT": "xoxb-1-secret", "EXPR": "user.hushName == 'private'",
-		"NAME": "from the variable", "ON": "on", "YES": "true", "FIVE": "5", "TEN": "10m", "TRICK": "${TOKEN}", "YAML": "[a, b]",
+		"NAME": "from the variable", "ON": "on", "YES": "true", "FIVE": "5", "TEN": "10m", "TRICK": "${TOKEN}", "PATH_LIKE": "file:token.txt", "DIR": "conf", "YAML": "[a, b]",
 	}[name]
 	return v, ok
 }
@@ -196,6 +196,32 @@ func TestSecretFiles(t *testing.T) {
 		if got := doc.Applications[0].Secrets["token"].Reveal(); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestSecretFromVariable: what a variable holds is the secret, also when it looks like a path; a path
+// may be made with variables.
+func TestSecretFromVariable(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{"${PATH_LIKE}": "file:token.txt", "file:${DIR}/token.txt": "beside-the-yaml"} {
+		doc := parse(t, "applications: [{name: a, template: scim2, connection: {endpoint: 'https://scim.example.com/', auth: {token: '"+written+"'}}}]")
+		if got := doc.Applications[0].Secrets["token"].Reveal(); got != want {
+			t.Errorf("%s: %q, want %q", written, got, want)
+		}
+	}
+}
+
+// TestCAFile: a relative path is beside the YAML file, and absolute for whoever reads it later.
+func TestCAFile(t *testing.T) {
+	t.Parallel()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "applications: [{name: a, template: scim2, connection: {endpoint: 'https://scim.example.com/', ca_file: own.pem}}]"
+	doc, err := Parse([]File{{Name: "conf/muster.yaml", Data: []byte(text)}}, vars, texts)
+	if want := filepath.Join(dir, "conf", "own.pem"); err != nil || doc.Applications[0].Connection.CAFile != want {
+		t.Errorf("%v: %s, want %s", err, doc.Applications[0].Connection.CAFile, want)
 	}
 }
 
