@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,8 @@ import (
 type pipes struct {
 	handle func(n int, req *http.Request, c net.Conn) // answers the n-th request of all
 	ends   sync.WaitGroup
-	dials  int
-	served int
+	dials  atomic.Int64
+	served atomic.Int64
 }
 
 // client makes a client whose every connection is one of the pipes.
@@ -32,7 +33,7 @@ func (p *pipes) client(t *testing.T, limiter *Limiter) *Client {
 		t.Fatal(err)
 	}
 	c.wire.DialContext = func(context.Context, string, string) (net.Conn, error) {
-		p.dials++
+		p.dials.Add(1)
 		near, far := net.Pipe()
 		p.ends.Go(func() { p.serve(far) })
 		return near, nil
@@ -55,9 +56,9 @@ func (p *pipes) serve(c net.Conn) {
 		if _, err := io.Copy(io.Discard, req.Body); err != nil {
 			return
 		}
-		p.served++
+		n := p.served.Add(1)
 		if p.handle != nil {
-			p.handle(p.served, req, c)
+			p.handle(int(n), req, c)
 		}
 	}
 }
@@ -107,8 +108,8 @@ func TestSilentTargetTimesOut(t *testing.T) {
 				if took := time.Since(start); took < c.after || took > c.after+10*time.Second {
 					t.Errorf("it took %s, want about %s", took, c.after)
 				}
-				if ans.Requests != c.sent || p.served != c.sent {
-					t.Errorf("%d requests counted, %d served, want %d", ans.Requests, p.served, c.sent)
+				if ans.Requests != c.sent || int(p.served.Load()) != c.sent {
+					t.Errorf("%d requests counted, %d served, want %d", ans.Requests, p.served.Load(), c.sent)
 				}
 			})
 		})
@@ -255,7 +256,7 @@ func TestOnceWaitsForNothing(t *testing.T) {
 		client.Limiter().Pause(time.Now().Add(time.Minute))
 		start := time.Now()
 		_, err := client.Do(t.Context(), Request{Method: "GET", Path: "Users", Once: true})
-		if e := asError(t, err); e.Code != CodeThrottled || e.RetryAfter != time.Minute || time.Since(start) != 0 || p.served != 0 {
+		if e := asError(t, err); e.Code != CodeThrottled || e.RetryAfter != time.Minute || time.Since(start) != 0 || p.served.Load() != 0 {
 			t.Errorf("got %+v after %s", e, time.Since(start))
 		}
 	})
@@ -302,8 +303,8 @@ func TestConnectionIsKept(t *testing.T) {
 		for range 30 {
 			_, _ = client.Do(t.Context(), Request{Method: "POST", Path: "Users"})
 		}
-		if p.dials != 1 {
-			t.Errorf("%d connections for 30 requests", p.dials)
+		if p.dials.Load() != 1 {
+			t.Errorf("%d connections for 30 requests", p.dials.Load())
 		}
 	})
 }
@@ -322,8 +323,8 @@ func TestRefusedConnection(t *testing.T) {
 			}
 			return dial(ctx, network, addr)
 		}
-		if ans, err := client.Do(t.Context(), Request{Method: "POST", Path: "Users"}); err != nil || ans.Requests != 3 || p.served != 1 {
-			t.Errorf("%d requests, %d served, %v", ans.Requests, p.served, err)
+		if ans, err := client.Do(t.Context(), Request{Method: "POST", Path: "Users"}); err != nil || ans.Requests != 3 || p.served.Load() != 1 {
+			t.Errorf("%d requests, %d served, %v", ans.Requests, p.served.Load(), err)
 		}
 		fails = 1000
 		transport.CloseIdleConnections()
