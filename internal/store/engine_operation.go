@@ -271,6 +271,9 @@ func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[
 	return by, nil
 }
 
+// waits tells what is held in an application from the copies of it that plans show.
+const waits = `cycle_id in (select id from cycles where state <> 'planned')`
+
 // Tally counts what the guard looks at for an application, over a window that began at since, for
 // the operations that a cycle has planned: first for accounts and groups, then per group for the
 // members that leave it. What is held already counts with what is planned, so that removals which
@@ -281,9 +284,9 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		row := tx.QueryRow(ctx, `select
 			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held') and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action = 'update' and type = 'user' and not approved and finished_at >= $2),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held') and action = 'update' and type = 'user' and not approved)`,
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
 			appID, millis(since), cycleID)
 		if err := row.Scan(&accounts.Enabled, &accounts.Done, &accounts.Proposed, &updates.Done, &updates.Proposed); err != nil {
 			return err
@@ -296,7 +299,7 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
 			var c count
 			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
-		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state = 'held' and not h.approved), 0),
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state = 'held' and not h.approved and h.cycle_id in (select id from cycles where state <> 'planned')), 0),
 				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
 			from operations o where o.cycle_id = $3 and o.type = 'group' and o.state = 'planned' and o.removals > 0 and not o.approved
