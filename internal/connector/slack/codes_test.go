@@ -68,6 +68,7 @@ func TestRefine(t *testing.T) {
 		{"name in the suffix is no code", 400, v1("username_not_allowed (user=email_taken)"), rejected, "username_not_allowed", "", false},
 		{"owner", 403, v2("cannot_disable_primary_owner"), forbidden, "cannot_disable_primary_owner", "", false},
 		{"plan", 403, v2("plus_teams_only"), unauthorised, "plus_teams_only", "", false},
+		{"unknown code with a name", 418, v1("brand_new_code (user=email_taken)"), rejected, "brand_new_code", "", false},
 		{"unknown code", 418, v2("brand_new_code"), rejected, "brand_new_code", "", false},
 		{"a sentence", 400, v2("Multi-valued attributes can not have more than one primary element"), rejected, connector.CodeHTTP, "", false},
 		{"no body", 403, nil, forbidden, connector.CodeHTTP, "", false},

@@ -187,6 +187,14 @@ func TestTokensOwnUser(t *testing.T) {
 		if !ok || e.Kind != connector.Rejected || e.Code != "own_user_unknown" || !s.emulated(grace).Active {
 			t.Errorf("%v", err)
 		}
+		// A token that died since is the connection's failure, not this person's.
+		s.em.AddToken(slackemulator.Token{Value: "xoxp-dead"})
+		dead := s.with("xoxp-dead")
+		s.em.RevokeToken("xoxp-dead")
+		_, err = dead.Write(t.Context(), connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: grace})
+		if e, ok := err.(*connector.Error); !ok || e.Kind != connector.Unauthorised || e.Code != "token_revoked" {
+			t.Errorf("%v", err)
+		}
 		// Without a Web API nothing can be known, and whoever leaves does.
 		o.Connection.WebAPI = ""
 		if blind, err = slack.New(o); err != nil {

@@ -24,10 +24,14 @@ type Quirks struct {
 	MemberBatch int `json:"member_batch"`
 }
 
+func defaults() Quirks {
+	return Quirks{Settle: provision.Duration(10 * time.Second), UsersPage: 1000, GroupsPage: 200, MemberBatch: 5000}
+}
+
 // ParseQuirks reads a template's quirks (nil for none) and puts the options of a connection over them.
 // The error says what is wrong and what is possible.
 func ParseQuirks(template json.RawMessage, options map[string]string) (Quirks, error) {
-	q := Quirks{Settle: provision.Duration(10 * time.Second), UsersPage: 1000, GroupsPage: 200, MemberBatch: 5000}
+	q := defaults()
 	if len(template) > 0 {
 		d := json.NewDecoder(bytes.NewReader(template))
 		d.DisallowUnknownFields()

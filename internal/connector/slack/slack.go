@@ -31,9 +31,9 @@ type Options struct {
 	Token      string               // a user token, "xoxp-…"
 	Users      []string             // mapped target paths of users
 	Groups     []string             // and of groups
-	Quirks     Quirks
-	Limiter    *connector.Limiter // of the connection; nil is without limits
-	Version    string             // Muster's, for the User-Agent
+	Quirks     Quirks               // see [ParseQuirks]; the zero value is Slack as documented
+	Limiter    *connector.Limiter   // of the connection; nil is without limits
+	Version    string               // Muster's, for the User-Agent
 }
 
 // Connector is a [connector.Connector], [connector.Shaper] and [connector.Counter] for one Slack workspace
@@ -62,6 +62,9 @@ var (
 // New makes the connector; it sends nothing. A token of the wrong kind is no error here: whatever is
 // asked of the connector is refused with it, before anything is sent (see [CheckToken]).
 func New(o Options) (*Connector, error) {
+	if o.Quirks == (Quirks{}) {
+		o.Quirks = defaults()
+	}
 	c := &Connector{dialect: dialectOf(o.Connection.Endpoint), quirks: o.Quirks, users: bind(o.Users), limiter: o.Limiter}
 	if c.limiter == nil {
 		c.limiter = connector.NewLimiter(connector.Limits{})
