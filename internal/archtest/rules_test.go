@@ -49,6 +49,7 @@ var alone = []string{"internal/demo", "internal/slackemulator"}
 // forTests lists packages outside the rows that exist for tests. They import what they like and are imported by tests, and by each other.
 var forTests = []string{
 	"internal/archtest",
+	"internal/bench",
 	"internal/interop",
 	"internal/pgtest",
 	"internal/connector/connectortest",

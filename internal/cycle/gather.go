@@ -107,6 +107,8 @@ type candidate struct {
 	escrowed bool
 	failure  *provision.Problem // the mapping failed for this object
 	adopts   *store.Link        // the link of an account that matching found
+	missing  string             // directory id of a manager who has no account
+	waits    bool               // for that manager
 	reread   bool               // the link is as the target has just shown it, not as it is recorded
 	orphan   bool               // out of scope and without a link, but a create may have been carried out
 	only     []string           // of a group: the members that were looked at, nil for all
@@ -177,6 +179,9 @@ func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 		without := *u
 		without.ManagerID, u = "", &without
 	}
+	if !o.ManagerLinked {
+		c.missing = u.ManagerID
+	}
 	c.facts = mapping.Facts{User: u, Groups: o.Groups, Manager: o.Manager, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 	verdict, err := provision.ScopeUser(&r.app.Application, r.app.filters, c.facts, o.Via)
 	c.Verdict = verdict
@@ -226,6 +231,21 @@ func (r *run) mapped(kind directory.Kind, id string, facts mapping.Facts, creati
 		return nil, err
 	}
 	return r.shape(kind, id, want), nil
+}
+
+// withoutMissing leaves references to somebody without an account out of what is wanted; the object waits
+// for them. Managers are decided about before their reports, so whoever is about to get an account
+// in this pass counts as having one.
+func (r *run) withoutMissing(c *candidate) {
+	if c.missing == "" || r.coming[c.missing] {
+		return
+	}
+	for _, path := range r.app.program(c.Kind).References() {
+		if c.Want[path] == c.missing {
+			c.Want[path] = nil
+			c.waits = true
+		}
+	}
 }
 
 // uncertain asks the target how the accounts stand whose last operation ended without an answer. What
@@ -344,8 +364,8 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		}
 	}
 	if len(diff.Missing) > 0 && !r.preview {
-		if err := r.engine.Store.AddWaiting(ctx, r.app.ID, directory.KindGroup, c.Subject.ID, diff.Missing); err != nil {
-			return err
+		for _, id := range diff.Missing {
+			r.waiting = append(r.waiting, store.Waiting{Kind: directory.KindGroup, ObjectID: c.Subject.ID, MissingID: id})
 		}
 	}
 	return r.withoutHeld(ctx, c)

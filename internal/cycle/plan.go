@@ -48,6 +48,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 		if row != nil {
 			rows = append(rows, row)
+			r.expects(c, row)
 		}
 		if op != nil && op.Cause == provision.Matched && op.Failure == nil {
 			c.adopts = r.adoption(c, op)
@@ -56,6 +57,12 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			adopts = append(adopts, c.adopts)
 		}
 	}
+	if !r.preview {
+		if err := r.engine.Store.AddWaiting(ctx, r.app.ID, r.waiting); err != nil {
+			return err
+		}
+	}
+	r.waiting = nil
 	if err := r.engine.Store.AddOperations(ctx, rows, replaced, adopts); err != nil {
 		return err
 	}
@@ -85,11 +92,26 @@ func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
 	return l
 }
 
+// expects notes what the row will bring about for others, and whom its object waits for.
+func (r *run) expects(c *candidate, row *store.Operation) {
+	if c.Kind != directory.KindUser {
+		return
+	}
+	links := row.Action == provision.Create || row.Action == provision.Enable || row.Cause == provision.Matched
+	if links && row.Error == nil {
+		r.coming[c.Subject.ID] = true
+	}
+	if c.waits {
+		r.waiting = append(r.waiting, store.Waiting{Kind: c.Kind, ObjectID: c.Subject.ID, MissingID: c.missing})
+	}
+}
+
 // rememberedRows bounds how many planned rows a pass keeps in memory beside the database.
 const rememberedRows = 5000
 
 // decide turns one candidate into an operation, nil when there is nothing to do or say.
 func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, error) {
+	r.withoutMissing(c)
 	if p := c.failure; p != nil {
 		op := &provision.Operation{Kind: c.Kind, Action: provision.Update, Cause: provision.Unmappable, Reason: p.Reason, Urgency: provision.CreateUpdate, Source: c.Subject, Failure: p}
 		if c.Link == nil {

@@ -28,9 +28,11 @@ type run struct {
 	walked   map[directory.Kind]bool // listed completely in this pass
 	unlisted map[directory.Kind]bool // a walk was given up
 	complete map[directory.Kind]bool // and without missing any
+	coming   map[string]bool         // users who are about to get an account in this pass
 	claims   map[string]*candidate   // accounts that unlinked objects of this pass match
 
-	later []store.Later // objects whose turn comes when what is under way for them has ended
+	waiting []store.Waiting // who of the objects just decided about waits for whom
+	later   []store.Later   // objects whose turn comes when what is under way for them has ended
 
 	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
 	locked    *connector.Error
@@ -116,7 +118,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{}, rows: map[string]*store.Operation{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {

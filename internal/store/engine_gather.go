@@ -202,14 +202,15 @@ func (s *Store) Everyone(ctx context.Context, appID string, everybody bool) (*Wo
 
 // UserObject is what decisions need to know of one user for one application.
 type UserObject struct {
-	ID      string
-	User    *directory.User // nil when the person is gone from the directory for good
-	Manager string          // userName of the manager
-	Link    *Link
-	Via     []provision.Via
-	Groups  []string // display names, nested ones included; only when asked for
-	Open    []OpenOperation
-	Escrow  *Escrow
+	ID            string
+	User          *directory.User // nil when the person is gone from the directory for good
+	Manager       string          // userName of the manager
+	ManagerLinked bool            // whether the manager has an enabled account
+	Link          *Link
+	Via           []provision.Via
+	Groups        []string // display names, nested ones included; only when asked for
+	Open          []OpenOperation
+	Escrow        *Escrow
 }
 
 // UserObjects gathers what is known of users, in a number of queries that does not depend on how
@@ -233,12 +234,12 @@ func (s *Store) UserObjects(ctx context.Context, appID string, ids []string, wit
 			}
 		}
 		if len(managers) > 0 {
-			names, err := tx.userNames(ctx, managers)
+			names, linked, err := tx.managers(ctx, appID, managers)
 			if err != nil {
 				return nil, err
 			}
 			for _, u := range users {
-				by[u.ID].Manager = names[u.ManagerID]
+				by[u.ID].Manager, by[u.ID].ManagerLinked = names[u.ManagerID], linked[u.ManagerID]
 			}
 		}
 		linked, err := links(ctx, tx, appID, directory.KindUser, in)
@@ -255,18 +256,29 @@ func (s *Store) UserObjects(ctx context.Context, appID string, ids []string, wit
 	})
 }
 
-func (tx *Tx) userNames(ctx context.Context, ids map[string]bool) (map[string]string, error) {
-	names := make([]string, 0, len(ids))
+// managers returns the userNames of users who are there, and who of them has an enabled account.
+func (tx *Tx) managers(ctx context.Context, appID string, ids map[string]bool) (map[string]string, map[string]bool, error) {
+	wanted := make([]string, 0, len(ids))
 	for id := range ids {
-		names = append(names, id)
+		wanted = append(wanted, id)
 	}
-	found, err := rowsOf(ctx, tx, func(row scanner) (s provision.Subject, err error) { return s, row.Scan(&s.ID, &s.Name) },
-		`select id, user_name from users where id in `+tx.in("$1")+` and deleted_at is null`, list(names))
-	by := make(map[string]string, len(found))
-	for _, s := range found {
-		by[s.ID] = s.Name
+	names, linked := make(map[string]string, len(ids)), make(map[string]bool, len(ids))
+	rows, err := tx.Query(ctx, `select u.id, u.user_name, l.object_id is not null from users u
+		left join links l on l.app_id = $1 and l.type = 'user' and l.object_id = u.id and l.enabled
+		where u.id in `+tx.in("$2")+` and u.deleted_at is null`, appID, list(wanted))
+	if err != nil {
+		return nil, nil, err
 	}
-	return by, err
+	defer rows.Close()
+	for rows.Next() {
+		var id, name string
+		var has bool
+		if err := rows.Scan(&id, &name, &has); err != nil {
+			return nil, nil, err
+		}
+		names[id], linked[id] = name, has
+	}
+	return names, linked, rows.Err()
 }
 
 // via fills in the assignments that reach each user and, when asked for, the names of the groups.
@@ -470,11 +482,21 @@ func (s *Store) ForgetMembers(ctx context.Context, appID, groupID string, users 
 	})
 }
 
-// AddWaiting notes that an object waits for others to be linked.
-func (s *Store) AddWaiting(ctx context.Context, appID string, kind directory.Kind, objectID string, missing []string) error {
-	rows := make([][]any, len(missing))
-	for i, id := range missing {
-		rows[i] = []any{appID, id, string(kind), objectID}
+// Waiting is an object that waits for a user to be linked.
+type Waiting struct {
+	Kind      directory.Kind
+	ObjectID  string
+	MissingID string
+}
+
+// AddWaiting notes who waits for whom.
+func (s *Store) AddWaiting(ctx context.Context, appID string, waiting []Waiting) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	rows := make([][]any, len(waiting))
+	for i, w := range waiting {
+		rows[i] = []any{appID, w.MissingID, string(w.Kind), w.ObjectID}
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		return tx.insert(ctx, "waiting", []string{"app_id", "missing_id", "type", "object_id"}, rows, "on conflict do nothing")

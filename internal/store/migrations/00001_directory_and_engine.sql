@@ -232,11 +232,13 @@ create table operations (
   started_at   bigint,
   finished_at  bigint
 );
-create index operations_queue  on operations (cycle_id, state, urgency, rank, id);
-create index operations_state  on operations (app_id, state, type);
-create index operations_object on operations (object_id, app_id, state);
-create index operations_done   on operations (finished_at);
+-- Partial, so that what is over burdens neither the queue nor the look at what is open.
+create index operations_queue  on operations (cycle_id, urgency, rank, id) where state = 'planned';
+create index operations_open   on operations (app_id, object_id) where state in ('planned','applying','held','approved','unknown');
+create index operations_cycle  on operations (cycle_id);
+create index operations_object on operations (object_id, finished_at);
 create index operations_log    on operations (app_id, finished_at);
+create index operations_done   on operations (finished_at);
 
 -- Who may write to an application's target now.
 create table leases (
