@@ -40,7 +40,7 @@ const (
 	CodeServerError = "server_error" // 5xx
 )
 
-// byStatus classifies every answer that is no success; the first row that fits counts. Sent tells
+// byStatus classifies every answer that is no success; the first row that fits counts. Unknown says
 // whether a write may have been carried out all the same.
 var byStatus = []struct {
 	from, to     int
