@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -70,8 +71,10 @@ var UserSchema = Schema{
 	{Name: "phoneNumbers", Type: TypeComplex, MultiValued: true, Sub: values(), OnePrimary: true},
 	{Name: "ims", Type: TypeComplex, MultiValued: true, Sub: values()},
 	{Name: "photos", Type: TypeComplex, MultiValued: true, Sub: values()},
-	{Name: "addresses", Type: TypeComplex, MultiValued: true, OnePrimary: true,
-		Sub: values("formatted", "streetAddress", "locality", "region", "postalCode", "country")},
+	{
+		Name: "addresses", Type: TypeComplex, MultiValued: true, OnePrimary: true,
+		Sub: values("formatted", "streetAddress", "locality", "region", "postalCode", "country"),
+	},
 	{Name: "groups", Type: TypeReference, MultiValued: true, Sub: values(), ReadOnly: true},
 	{Name: "entitlements", Type: TypeComplex, MultiValued: true, Sub: values()},
 	{Name: "roles", Type: TypeComplex, MultiValued: true, Sub: values()},
@@ -159,7 +162,7 @@ func (s Schema) find(p attr.Path) (Attribute, bool) {
 
 func (s Schema) unknown(path string) error {
 	if strings.EqualFold(path, "password") {
-		return fmt.Errorf("Muster keeps no passwords")
+		return errors.New("a password cannot be kept: Muster keeps no passwords")
 	}
 	candidates := names(s)
 	for _, a := range s {
