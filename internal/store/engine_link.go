@@ -19,9 +19,11 @@ type Link struct {
 	AppID    string
 	Kind     directory.Kind
 	ObjectID string
-	Name     string   // the object's, as of the last operation: it outlives the object
-	Sent     attr.Set // what went out last, shaped to the target's rules
-	Rematch  bool     // the account is to be matched again, see [Store.Restart]
+	Name     string // the object's, as of the last operation: it outlives the object
+	// Sent is what went out last where that is not what was wanted: shaped to the target's rules, or
+	// an account's id in the place of a user's. Only the differences are stored.
+	Sent    attr.Set
+	Rematch bool // the account is to be matched again, see [Store.Restart]
 
 	Created, Modified time.Time
 }
@@ -272,6 +274,17 @@ func (tx *Tx) forgetAccount(ctx context.Context, o *Operation) error {
 	return err
 }
 
+// beyondWanted returns what was sent otherwise than wanted.
+func (l *Link) beyondWanted() attr.Set {
+	out := attr.Set{}
+	for path, v := range l.Sent {
+		if !attr.Equal(v, l.Wanted[path]) {
+			out[path] = v
+		}
+	}
+	return out
+}
+
 // writeLinks stores links. With its link an object's creates that ended without an answer are
 // settled.
 func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
@@ -285,7 +298,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 			created = tx.s.Now()
 		}
 		row := []any{l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
-			jsonText(l.Wanted), jsonText(l.Sent), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now()}
+			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now()}
 		// Two results for one object in a batch: the later one is the state.
 		if i, ok := seen[l.ObjectID]; ok {
 			rows[i] = row

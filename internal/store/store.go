@@ -120,6 +120,10 @@ type Tx struct {
 	tx      *sql.Tx
 	pending []Change // what the feed is told when the transaction ends
 	shadow  bool     // nothing of this transaction will last, see shadow.go
+
+	// Statements that this transaction runs again and again are prepared once.
+	used     map[string]bool
+	prepared map[string]*sql.Stmt
 }
 
 // attempts bounds how often a transaction is begun again after PostgreSQL ended it in favour of
@@ -189,11 +193,40 @@ func repeatable(err error) bool {
 // Exec runs a statement and returns how many rows it touched.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tx.s.queries.Add(1)
-	res, err := tx.tx.ExecContext(ctx, tx.s.dialect.text(query), args...)
+	var res sql.Result
+	stmt, err := tx.statement(ctx, query)
+	switch {
+	case err != nil:
+	case stmt != nil:
+		res, err = stmt.ExecContext(ctx, args...)
+	default:
+		res, err = tx.tx.ExecContext(ctx, tx.s.dialect.text(query), args...)
+	}
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// statement returns the prepared form of a query from its second run in the transaction on, nil for
+// the first: most run once. It ends with the transaction.
+func (tx *Tx) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	if !tx.used[query] {
+		if tx.used == nil {
+			tx.used, tx.prepared = map[string]bool{}, map[string]*sql.Stmt{}
+		}
+		tx.used[query] = true
+		return nil, nil
+	}
+	if stmt := tx.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := tx.tx.PrepareContext(ctx, tx.s.dialect.text(query))
+	if err != nil {
+		return nil, err
+	}
+	tx.prepared[query] = stmt
+	return stmt, nil
 }
 
 // Query runs a statement that yields rows; see [collect].
