@@ -147,9 +147,9 @@ func (c *Connector) answered(ch connector.Change, ans *connector.Answer) *connec
 	return a
 }
 
-// disableUser deactivates by DELETE or by PATCH, whichever its limit has room for: Slack counts the two
-// apart, does the same for both, and both may be repeated. DELETE answers nothing, and reads go on
-// showing the person as active for some seconds.
+// disableUser deactivates by PATCH or by DELETE, whichever its limit has room for: Slack counts the two
+// apart, does the same for both, and both may be repeated. PATCH comes first because its answer shows
+// what came of it. DELETE answers nothing, and reads go on showing the person as active for some seconds.
 func (c *Connector) disableUser(ctx context.Context, ch connector.Change, out *connector.Outcome) *connector.Error {
 	own, failed := c.tokenUser(ctx, out)
 	if failed != nil {
@@ -163,10 +163,10 @@ func (c *Connector) disableUser(ctx context.Context, ch connector.Change, out *c
 		}
 	}
 	path := address(ch.Kind, ch.ID)
-	r := connector.Request{Method: http.MethodDelete, Path: path, Urgency: ch.Urgency}
-	if c.limiter.Wait(http.MethodPatch, path, ch.Urgency) < c.limiter.Wait(http.MethodDelete, path, ch.Urgency) {
-		active := false
-		r.Method, r.Body = http.MethodPatch, marshal(c.dialect.patch(c.dialect, &active, nil, nil))
+	active := false
+	r := connector.Request{Method: http.MethodPatch, Path: path, Body: marshal(c.dialect.patch(c.dialect, &active, nil, nil)), Urgency: ch.Urgency}
+	if c.limiter.Wait(http.MethodDelete, path, ch.Urgency) < c.limiter.Wait(http.MethodPatch, path, ch.Urgency) {
+		r.Method, r.Body = http.MethodDelete, nil
 	}
 	ans, failed := c.send(ctx, out, r)
 	if failed != nil && failed.Kind == notFound && failed.Code != "bad_endpoint" {

@@ -24,11 +24,11 @@ import (
 // the test at any request that is not the next one, byte for byte, or that nobody may send. It shares
 // nothing with the emulator.
 type wire struct {
-	t      *testing.T
-	mu     sync.Mutex
-	script []call
-	done   int
-	url    string
+	t       *testing.T
+	mu      sync.Mutex
+	script  []call
+	done    int
+	options slack.Options
 	*slack.Connector
 }
 
@@ -48,25 +48,32 @@ func newWire(t *testing.T, version string, script ...call) *wire {
 	w := &wire{t: t, script: script}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
-	w.url = server.URL
 	users, groups := mapped(t)
 	quirks, err := slack.ParseQuirks(nil, map[string]string{"member_batch": "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Connector, err = slack.New(slack.Options{
+	w.options = slack.Options{
 		Connection: provision.Connection{Endpoint: server.URL + "/scim/" + version, Auth: provision.Auth{Type: "bearer"}},
 		Token:      wireToken, Users: users, Groups: groups, Quirks: quirks, Version: "test",
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	w.limit()
 	t.Cleanup(func() {
 		if w.done != len(w.script) {
 			t.Errorf("%d of %d requests were made", w.done, len(w.script))
 		}
 	})
 	return w
+}
+
+// limit makes the connector anew, with limits.
+func (w *wire) limit(buckets ...connector.Bucket) {
+	w.t.Helper()
+	var err error
+	w.options.Limiter = connector.NewLimiter(connector.Limits{Buckets: buckets})
+	if w.Connector, err = slack.New(w.options); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *wire) ServeHTTP(res http.ResponseWriter, r *http.Request) {
@@ -399,27 +406,32 @@ func TestWireGuests(t *testing.T) {
 			t.Run(c.name+" "+version, func(t *testing.T) {
 				t.Parallel()
 				w := newWire(t, version, call{"PATCH", "Users/U0ADA00001", body, 200, "@v2-guest.json", nil})
-				var err error
-				w.Connector, err = slack.New(slack.Options{
-					Connection: provision.Connection{Endpoint: w.url + "/scim/" + version + "/"}, Token: wireToken,
-					Users: []string{"userName", urn2 + ":type", urn2 + ":expiration"},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				w.options.Users = []string{"userName", urn2 + ":type", urn2 + ":expiration"}
+				w.limit()
 				w.write(connector.Change{Kind: directory.KindUser, Action: connector.Update, ID: "U0ADA00001", Want: c.after, Edits: edit(c.before, c.after)})
 			})
 		}
 	}
 }
 
+// TestWireDisable: PATCH while its limit has room, DELETE after that; whoever is gone is deactivated.
 func TestWireDisable(t *testing.T) {
 	t.Parallel()
-	for version, status := range map[string]int{"v2": 204, "v1": 200} { // both with nothing in it
-		w := newWire(t, version, call{"DELETE", "Users/U0ADA00001", "", status, "", nil}, call{"DELETE", "Users/U0ADA00001", "", 404, `{"Errors":{"description":"no_such_user","code":404}}`, nil})
-		for range 2 {
-			if out := w.write(connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0ADA00001"}); out.Account != nil {
-				t.Errorf("%+v", out.Account)
+	bodies := map[string]string{
+		"v2": `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`,
+		"v1": `{"schemas":["urn:scim:schemas:core:1.0"],"active":false}`,
+	}
+	for version, deleted := range map[string]int{"v2": 204, "v1": 200} { // both with nothing in it
+		w := newWire(t, version,
+			call{"PATCH", "Users/U0ADA00001", bodies[version], 200, "@v2-nulls.json", nil},
+			call{"DELETE", "Users/U0ADA00001", "", deleted, "", nil},
+			call{"DELETE", "Users/U0ADA00001", "", 404, `{"Errors":{"description":"no_such_user","code":404}}`, nil},
+		)
+		w.limit(connector.Bucket{Name: "change users", Methods: []string{"PATCH"}, PerMinute: 0.001, Burst: 1})
+		for i := range 3 {
+			out := w.write(connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0ADA00001", Urgency: connector.Removal})
+			if (out.Account != nil) != (i == 0) || i == 0 && out.Account.Active || out.Requests != 1 {
+				t.Errorf("%d: %+v", i, out)
 			}
 		}
 	}
