@@ -42,6 +42,9 @@ func (c *explainCmd) Run(s *session) error {
 			p.group = marks[o.Action].heading
 			p.operation(o)
 		}
+		for _, why := range p.holds {
+			s.say("%s", s.wrapped("  HELD because ", 15, why))
+		}
 	})
 	return nil
 }

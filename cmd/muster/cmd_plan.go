@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -101,6 +102,7 @@ type planPrinter struct {
 	verbose bool
 	group   string
 	skipped int
+	holds   []string // why operations are held, each told once
 }
 
 // shownSkips is how many operations that need nothing are told without --verbose.
@@ -115,6 +117,9 @@ func (p *planPrinter) print(ops iter.Seq2[admin.Operation, error]) error {
 		if p.broken != nil {
 			return p.broken
 		}
+	}
+	for _, why := range p.holds {
+		p.say("%s", p.yellow(p.wrapped("  HELD because ", 15, why)))
 	}
 	if p.skipped > shownSkips && !p.verbose {
 		p.say("  … and %s; --verbose shows them", count(p.skipped-shownSkips, "other", "others"))
@@ -140,8 +145,8 @@ func (p *planPrinter) operation(o admin.Operation) {
 		}
 	}
 	p.say("%s", p.headline(o, mark.sign))
-	if o.Held {
-		p.say("      %s", p.yellow(cut(plain(o.Reason), p.session.width-6)))
+	if o.Held && !slices.Contains(p.holds, o.Hold) {
+		p.holds = append(p.holds, o.Hold)
 	}
 	for _, c := range o.Changes {
 		p.change(o, c)
@@ -157,15 +162,17 @@ func (p *planPrinter) headline(o admin.Operation, sign string) string {
 	if t := plain(o.Target.Name); t != "" && o.Target.ID != nil && directory.Key(t) != directory.Key(o.Source.Name) {
 		name += " (account " + t + ")"
 	}
-	if o.Held {
-		return "  " + p.action(o.Action, sign+" "+name) + " " + p.yellow("HELD")
-	}
-	room := p.session.width - width(name) - 7
+	held := ""
 	why := plain(o.Reason)
-	if room < 12 {
-		return "  " + p.action(o.Action, cut(sign+" "+name, p.session.width-2))
+	if o.Held {
+		held = " HELD"
+		why = strings.TrimSuffix(why, "; held: "+plain(o.Hold))
 	}
-	return "  " + p.action(o.Action, sign+" "+name) + "  " + p.dim(cut(why, room))
+	room := p.session.width - width(name) - 7 - len(held)
+	if room < 12 {
+		return "  " + p.action(o.Action, cut(sign+" "+name, p.session.width-2-len(held))) + p.yellow(held)
+	}
+	return "  " + p.action(o.Action, sign+" "+name) + p.yellow(held) + "  " + p.dim(cut(why, room))
 }
 
 func (p *planPrinter) change(o admin.Operation, c provision.Change) {

@@ -50,7 +50,7 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	}
 	if c := a.Cycle; c != nil {
 		row("last cycle", "%s, %s, %s", c.Type, c.State, when(c.Started))
-		row("", "%s; %s", did(c.Summary), count(int(c.Requests), "request", "requests"))
+		row("", "%s; %s", did(c.Summary, c.Failed), count(int(c.Requests), "request", "requests"))
 		if c.Error != "" {
 			row("", "%s", c.Error)
 		}

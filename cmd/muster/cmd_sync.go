@@ -34,10 +34,10 @@ func (c *syncCmd) Run(s *session) error {
 
 // printRun tells what a cycle did, and what it leaves to a person.
 func printRun(s *session, r admin.Run) {
-	s.say("%s: %s cycle, %s", plain(r.Application), r.Cycle, did(r.Summary))
+	s.say("%s: %s cycle, %s", plain(r.Application), r.Cycle, did(r.Summary, r.Failed))
 	s.say("%s in %s", count(int(r.Requests), "request", "requests"), took(time.Duration(r.DurationMS)*time.Millisecond))
 	if r.Failed > 0 {
-		s.say("%s", s.red(count(r.Failed, "object", "objects")+" failed and will be tried again"))
+		s.say("%s", s.red(count(r.Failed, "object", "objects")+" failed; the log says what to do about each"))
 		s.note("next: muster logs --cycle %s --status failure", r.CycleID)
 	}
 	if r.Summary.Held > 0 {
@@ -47,7 +47,7 @@ func printRun(s *session, r admin.Run) {
 }
 
 // did is what a cycle did in one phrase.
-func did(sum admin.Summary) string {
+func did(sum admin.Summary, failed int) string {
 	var parts []string
 	for _, a := range []struct {
 		n    int
@@ -56,6 +56,9 @@ func did(sum admin.Summary) string {
 		if a.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", number(a.n), a.past))
 		}
+	}
+	if failed > 0 {
+		parts = append(parts, number(failed)+" failed")
 	}
 	if len(parts) == 0 {
 		return "nothing to do"

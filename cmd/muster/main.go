@@ -35,6 +35,7 @@ type commands struct {
 	Output   string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"Form of what is printed (${default})."`
 	LogLevel string `enum:"off,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (${default})."`
 
+	Demo    demoCmd    `cmd:"" group:"start" help:"Show the main job on a made-up company and an emulated Slack."`
 	Import  importCmd  `cmd:"" group:"directory" help:"Bring people and groups of files into the directory."`
 	User    userCmd    `cmd:"" group:"directory" help:"Look at and change users."`
 	Group   groupCmd   `cmd:"" group:"directory" help:"Look at and change groups."`

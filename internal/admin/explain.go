@@ -58,6 +58,9 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 			out.Account.State = "active"
 		}
 	}
+	if l := x.Link; l != nil && !x.Verdict.In && l.Rejected != "" {
+		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: fmt.Sprintf("a person rejected the %s: the account is kept until what speaks for that changes", l.Rejected)})
+	}
 	for _, r := range obstacles(app, x.Verdict.In) {
 		out.Rules = append(out.Rules, r)
 	}

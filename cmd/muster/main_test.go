@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/slackemulator"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"muster": main})
+}
+
+// TestScripts runs the commands as people do: processes of their own, files, an emulated Slack
+// ($SLACK) and a SCIM target that nobody of it shares code with ($SCIM) over HTTP.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "json": jsonCommand, "writes": writes, "slack": slackCommand, "narrow": narrow,
+		},
+	})
+}
+
+// targets are the targets of one script.
+type targets struct {
+	slack *slackemulator.Emulator
+	scim  *connectortest.Target
+	seen  int // writes that a script has been told of
+	mu    sync.Mutex
+}
+
+type targetsKey struct{}
+
+func setup(env *testscript.Env) error {
+	w := &targets{slack: slackemulator.New(slackemulator.Options{
+		TimeScale: 60,
+		Tokens:    []slackemulator.Token{{Value: slackemulator.DefaultToken}, {Value: "xoxp-noscope", Scopes: []string{"users:read"}}},
+	})}
+	slack := httptest.NewServer(w.slack)
+	env.Defer(slack.Close)
+	w.scim = connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{})
+	scim := httptest.NewServer(w.scim)
+	env.Defer(scim.Close)
+	env.Values[targetsKey{}] = w
+	env.Setenv("SLACK", slack.URL)
+	env.Setenv("SLACK_TOKEN", slackemulator.DefaultToken)
+	env.Setenv("SCIM", scim.URL+"/scim/v2/")
+	env.Setenv("SCIM_TOKEN", connectortest.Token)
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("TZ", "UTC")
+	return nil
+}
+
+func of(ts *testscript.TestScript) *targets { return ts.Value(targetsKey{}).(*targets) }
+
+// exits runs a command and expects its exit status: exits STATUS COMMAND [ARG]…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARG]…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var ended *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &ended) {
+		got = ended.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+	if strings.Contains(ts.ReadFile("stderr"), "goroutine ") {
+		ts.Fatalf("a stack trace on stderr")
+	}
+}
+
+// jsonCommand looks into the one JSON document on stdout, or in a file:
+//
+//	json PATH VALUE       the value at PATH is VALUE (JSON, or text that is none)
+//	json PATH len N       the list at PATH has N elements
+//	json PATH keys A,B    the object at PATH has exactly these keys
+//	json -f FILE …        of a file instead
+//
+// PATH is .a.b[0].c; "." is the whole.
+func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	from := "stdout"
+	if args[0] == "-f" {
+		from, args = args[1], args[2:]
+	}
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile(from)))
+	d.UseNumber()
+	var doc any
+	if err := d.Decode(&doc); err != nil {
+		ts.Fatalf("%s is no JSON: %v", from, err)
+	}
+	if d.More() {
+		ts.Fatalf("%s holds more than one document", from)
+	}
+	v, err := at(doc, args[0])
+	ts.Check(err)
+	shown, _ := json.Marshal(v)
+	var ok bool
+	switch {
+	case len(args) == 3 && args[1] == "keys":
+		m, _ := v.(map[string]any)
+		var keys []string
+		for k := range m {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		want := strings.Split(args[2], ",")
+		slices.Sort(want)
+		ok = slices.Equal(keys, want)
+		shown = []byte(strings.Join(keys, ","))
+	case len(args) == 3 && args[1] == "len":
+		list, isList := v.([]any)
+		ok = isList && fmt.Sprint(len(list)) == args[2]
+	default:
+		want := json.NewDecoder(strings.NewReader(args[1]))
+		want.UseNumber()
+		var value any
+		if want.Decode(&value) != nil || want.More() {
+			value = args[1]
+		}
+		ok = reflect.DeepEqual(v, value)
+	}
+	if ok == neg {
+		ts.Fatalf("%s at %s is %.300s; wanted %v %s", from, args[0], shown, !neg, strings.Join(args[1:], " "))
+	}
+}
+
+// at follows a path into a document.
+func at(v any, path string) (any, error) {
+	for _, step := range strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' }) {
+		if index, ok := strings.CutPrefix(step, "["); ok {
+			i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+			list, isList := v.([]any)
+			if err != nil || !isList || i >= len(list) {
+				return nil, fmt.Errorf("%s: there is no element %s", path, step)
+			}
+			v = list[i]
+			continue
+		}
+		m, isObject := v.(map[string]any)
+		next, there := m[step]
+		if !isObject || !there {
+			return nil, fmt.Errorf("%s: there is no %s", path, step)
+		}
+		v = next
+	}
+	return v, nil
+}
+
+// writes expects so many writing requests at Slack since it was last asked.
+func writes(ts *testscript.TestScript, _ bool, args []string) {
+	w := of(ts)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for pattern, count := range w.slack.Requests() {
+		if !strings.HasPrefix(pattern, "GET ") && strings.Contains(pattern, "/scim/") {
+			n += count
+		}
+	}
+	got := n - w.seen
+	w.seen = n
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("%d writes reached Slack, want %s", got, args[0])
+	}
+}
+
+// slackCommand changes the emulated Slack behind Muster's back, or looks at it:
+//
+//	slack fault FAULT · slack clear · slack revoke TOKEN
+//	slack active EMAIL true|false · slack title EMAIL TITLE · slack people N
+func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
+	slack := of(ts).slack
+	find := func() slackemulator.User {
+		u, ok := slack.User(args[1])
+		if !ok {
+			ts.Fatalf("Slack has nobody with the address %s", args[1])
+		}
+		return u
+	}
+	check := func(got, want string) {
+		if got != want {
+			ts.Fatalf("%s: %q, want %q", strings.Join(args[:len(args)-1], " "), got, want)
+		}
+	}
+	switch args[0] {
+	case "fault":
+		f, err := slackemulator.ParseFault(args[1])
+		ts.Check(err)
+		slack.Inject(f)
+	case "clear":
+		slack.ClearFaults("")
+	case "revoke":
+		slack.RevokeToken(args[1])
+	case "active":
+		check(fmt.Sprint(find().Active), args[2])
+	case "title":
+		check(find().Title, args[2])
+	case "people":
+		n := 0
+		for _, u := range slack.Users() {
+			if u.Role == slackemulator.RoleMember && !u.Bot {
+				n++
+			}
+		}
+		check(fmt.Sprint(n), args[1])
+	default:
+		ts.Fatalf("unknown: slack %s", args[0])
+	}
+}
+
+// TestEmulatorEnds starts the emulator as a process of its own, asks it something once it says where
+// it listens, and ends it with Ctrl-C.
+func TestEmulatorEnds(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, "slack-emulator", "--listen", "127.0.0.1:0", "--accept-token", "xoxp-1")
+	c.Args[0] = "muster" // see TestMain
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	if err != nil || !ok {
+		t.Fatalf("the first line is %q, %v", line, err)
+	}
+	for token, want := range map[string]int{"xoxp-1": 200, "xoxp-2": 401} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/scim/v2/Users", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("token %s: %d, want %d", token, res.StatusCode, want)
+		}
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+}
+
+// narrow expects stdout to fit 80 columns.
+func narrow(ts *testscript.TestScript, _ bool, _ []string) {
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if line = strings.TrimRight(line, "\n"); width(line) > 80 {
+			ts.Fatalf("%d columns: %s", width(line), line)
+		}
+	}
+}
