@@ -19,31 +19,61 @@ func TestBind(t *testing.T) {
 		paths []string
 		want  map[string][]slot
 	}{
-		{"as Entra calls them", []string{"userName", `emails[type eq "work"].value`, `phoneNumbers[type eq "mobile"].value`, `phoneNumbers[type eq "work"].value`,
-			`addresses[type eq "untyped"].country`, `roles[primary eq "True"].value`, `photos[type eq "photo"].value`,
-			"urn:scim:schemas:extension:enterprise:1.0.department", "urn:scim:schemas:extension:enterprise:1.0.manager"},
-			map[string][]slot{"userName": {slotUserName}, `emails[type eq "work"].value`: {slotEmail}, `phoneNumbers[type eq "mobile"].value`: {slotPhone},
+		{
+			"as Entra calls them",
+			[]string{
+				"userName", `emails[type eq "work"].value`, `phoneNumbers[type eq "mobile"].value`, `phoneNumbers[type eq "work"].value`,
+				`addresses[type eq "untyped"].country`, `roles[primary eq "True"].value`, `photos[type eq "photo"].value`,
+				"urn:scim:schemas:extension:enterprise:1.0.department", "urn:scim:schemas:extension:enterprise:1.0.manager",
+			},
+			map[string][]slot{
+				"userName": {slotUserName}, `emails[type eq "work"].value`: {slotEmail}, `phoneNumbers[type eq "mobile"].value`: {slotPhone},
 				`phoneNumbers[type eq "work"].value`: {slotMobile}, `addresses[type eq "untyped"].country`: {"addresses:country"},
 				`roles[primary eq "True"].value`: {slotRole}, `photos[type eq "photo"].value`: {slotPhoto},
-				"urn:scim:schemas:extension:enterprise:1.0:department": {"enterprise:department"}, "urn:scim:schemas:extension:enterprise:1.0:manager": {slotManager}}},
-		{"two addresses", []string{`emails[type eq "home"].value`, `emails[type eq "work"].value`},
-			map[string][]slot{`emails[type eq "work"].value`: {slotEmail}, `emails[type eq "home"].value`: {slotEmail2}}},
-		{"marked goes before typed", []string{`emails[type eq "work"].value`, "emails[primary eq true].value"},
-			map[string][]slot{"emails[primary eq true].value": {slotEmail}, `emails[type eq "work"].value`: {slotEmail2}}},
+				"urn:scim:schemas:extension:enterprise:1.0:department": {"enterprise:department"}, "urn:scim:schemas:extension:enterprise:1.0:manager": {slotManager},
+			},
+		},
+		{
+			"two addresses",
+			[]string{`emails[type eq "home"].value`, `emails[type eq "work"].value`},
+			map[string][]slot{`emails[type eq "work"].value`: {slotEmail}, `emails[type eq "home"].value`: {slotEmail2}},
+		},
+		{
+			"marked goes before typed",
+			[]string{`emails[type eq "work"].value`, "emails[primary eq true].value"},
+			map[string][]slot{"emails[primary eq true].value": {slotEmail}, `emails[type eq "work"].value`: {slotEmail2}},
+		},
 		{"the only address is the primary", []string{`emails[type eq "other"].value`}, map[string][]slot{`emails[type eq "other"].value`: {slotEmail}}},
-		{"a secondary one stays it", []string{"emails[primary eq false].value", `emails[type eq "other"].value`},
-			map[string][]slot{"emails[primary eq false].value": {slotEmail2}, `emails[type eq "other"].value`: {slotEmail}}},
-		{"a third has no place", []string{`emails[type eq "a"].value`, `emails[type eq "b"].value`, `emails[type eq "c"].value`},
-			map[string][]slot{`emails[type eq "a"].value`: {slotEmail}, `emails[type eq "b"].value`: {slotEmail2}}},
-		{"whole lists", []string{"emails", "phoneNumbers", "addresses"},
-			map[string][]slot{"emails": {slotEmail, slotEmail2}, "phoneNumbers": {slotPhone, slotMobile}, "addresses": inList("addresses")}},
-		{"a list takes what is left", []string{"emails", `emails[type eq "work"].value`},
-			map[string][]slot{"emails": {slotEmail2}, `emails[type eq "work"].value`: {slotEmail}}},
+		{
+			"a secondary one stays it",
+			[]string{"emails[primary eq false].value", `emails[type eq "other"].value`},
+			map[string][]slot{"emails[primary eq false].value": {slotEmail2}, `emails[type eq "other"].value`: {slotEmail}},
+		},
+		{
+			"a third has no place",
+			[]string{`emails[type eq "a"].value`, `emails[type eq "b"].value`, `emails[type eq "c"].value`},
+			map[string][]slot{`emails[type eq "a"].value`: {slotEmail}, `emails[type eq "b"].value`: {slotEmail2}},
+		},
+		{
+			"whole lists",
+			[]string{"emails", "phoneNumbers", "addresses"},
+			map[string][]slot{"emails": {slotEmail, slotEmail2}, "phoneNumbers": {slotPhone, slotMobile}, "addresses": inList("addresses")},
+		},
+		{
+			"a list takes what is left",
+			[]string{"emails", `emails[type eq "work"].value`},
+			map[string][]slot{"emails": {slotEmail2}, `emails[type eq "work"].value`: {slotEmail}},
+		},
 		{"manager by any name", []string{ent + "manager.value"}, map[string][]slot{ent + "manager.value": {slotManager}}},
 		{"twice the manager", []string{ent + "manager.value", ent + "manager.managerId"}, map[string][]slot{ent + "manager.managerId": {slotManager}}},
-		{"nothing of Slack's", []string{"externalId", "nickName", "password", "active", "entitlements", "name.middleName", "name.formatted", "emails.type",
-			`emails[type eq "work"].display`, ent + "manager.displayName", ent + "room", "urn:example:User:x", "groups", "not a path", "addresses.type", "members"},
-			map[string][]slot{}},
+		{
+			"nothing of Slack's",
+			[]string{
+				"externalId", "nickName", "password", "active", "entitlements", "name.middleName", "name.formatted", "emails.type",
+				`emails[type eq "work"].display`, ent + "manager.displayName", ent + "room", "urn:example:User:x", "groups", "not a path", "addresses.type", "members",
+			},
+			map[string][]slot{},
+		},
 		{"names are case-blind", []string{"USERNAME", "Name.GivenName"}, map[string][]slot{"USERNAME": {slotUserName}, "Name.GivenName": {"name.givenName"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,8 +187,13 @@ func TestParseQuirks(t *testing.T) {
 		template string
 		options  map[string]string
 	}{
-		{`{"colour":"red"}`, nil}, {`{"users_page":2000}`, nil}, {"", map[string]string{"colour": "red"}}, {"", map[string]string{"member_batch": "many"}},
-		{"", map[string]string{"member_batch": "0"}}, {"", map[string]string{"settle": "soon"}}, {`[]`, nil},
+		{`{"colour":"red"}`, nil},
+		{`{"users_page":2000}`, nil},
+		{"", map[string]string{"colour": "red"}},
+		{"", map[string]string{"member_batch": "many"}},
+		{"", map[string]string{"member_batch": "0"}},
+		{"", map[string]string{"settle": "soon"}},
+		{`[]`, nil},
 	} {
 		if _, err := ParseQuirks(json.RawMessage(bad.template), bad.options); err == nil {
 			t.Errorf("%+v passes", bad)

@@ -85,9 +85,15 @@ func (c *Connector) updateUser(ctx context.Context, ch connector.Change, active 
 	changes := c.changes(ch.Edits)
 	name := want[slotUserName]
 	renamed := slices.IndexFunc(changes, func(e change) bool { return e.slot == slotUserName })
-	if renamed >= 0 && slices.Contains(namesOf(name, want[slotEmail]), strings.ToLower(changes[renamed].old)) {
-		name = changes[renamed].old // this person's name already, see otherName
-		changes, renamed = slices.Delete(changes, renamed, renamed+1), -1
+	present := ch.Name
+	if renamed >= 0 {
+		present = changes[renamed].old
+	}
+	if slices.Contains(namesOf(name, want[slotEmail]), strings.ToLower(present)) {
+		name = present // this person's name already, see otherName
+		if renamed >= 0 {
+			changes, renamed = slices.Delete(changes, renamed, renamed+1), -1
+		}
 	}
 	if c.dialect.patch(c.dialect, active, changes, want) == nil {
 		out.Sent = c.sent(ch.Want, name)
