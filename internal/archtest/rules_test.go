@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"internal/provision"},
 	{"internal/connector", "internal/source", "internal/gallery"},
 	{"internal/connector/...", "internal/source/..."}, // the adapters
-	{"internal/store/..."},                            // what the store keeps to itself: generated queries, migrations
+	{"internal/store/..."}, // what the store keeps to itself: generated queries, migrations
 	{"internal/store"},
 	{"internal/cycle"},
 	{"internal/config"},
@@ -25,8 +25,8 @@ var layers = [][]string{
 
 // beside lists who may import whom on one row.
 var beside = map[string][]string{
-	"internal/gallery":         {"internal/connector"},      // a template holds limits in the limiter's own terms
-	"internal/connector/slack": {"internal/connector/scim"}, // Slack's API is SCIM with a dialect
+	"internal/gallery":         {"internal/connector"},                                                  // a template holds limits in the limiter's own terms
+	"internal/connector/slack": {"internal/connector/scim"},                                             // Slack's API is SCIM with a dialect
 	"internal/source/file":     {"internal/source/csv", "internal/source/json", "internal/source/ldif"}, // the table of formats
 }
 

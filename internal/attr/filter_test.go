@@ -92,8 +92,10 @@ func TestParseFilter_Refused(t *testing.T) {
 }
 
 func FuzzParseFilter(f *testing.F) {
-	for _, s := range []string{`userName eq "a"`, `a pr and (b gt 1.5 or not (c co "x"))`, `emails[type eq "work" and value co "@"] pr`,
-		`a eq null`, `a.b ne true`, enterprise + `:department sw "x"`, `a eq "\u00e9\"]"`, `not(a pr)`, `a eq 1e3`} {
+	for _, s := range []string{
+		`userName eq "a"`, `a pr and (b gt 1.5 or not (c co "x"))`, `emails[type eq "work" and value co "@"] pr`,
+		`a eq null`, `a.b ne true`, enterprise + `:department sw "x"`, `a eq "\u00e9\"]"`, `not(a pr)`, `a eq 1e3`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

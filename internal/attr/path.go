@@ -89,7 +89,9 @@ func MustPath(s string) Path {
 // schema URNs end: "…:core:2.0" + "User", "…:enterprise:1.0" alone is handled by its version.
 func bareSchema(before, last string) bool {
 	version := before[strings.LastIndexByte(before, ':')+1:]
-	isVersion := func(s string) bool { return s != "" && strings.Trim(s, "0123456789.") == "" && !strings.HasSuffix(s, ".") }
+	isVersion := func(s string) bool {
+		return s != "" && strings.Trim(s, "0123456789.") == "" && !strings.HasSuffix(s, ".")
+	}
 	return isVersion(last) || isVersion(version) && (strings.EqualFold(last, "User") || strings.EqualFold(last, "Group"))
 }
 

@@ -22,20 +22,26 @@ func TestParsePath(t *testing.T) {
 		`emails[type eq "work"]`:       {"", "emails", `type eq "work"`, "", `emails[type eq "work"]`},
 		`emails[type  EQ "a]b"].value`: {"", "emails", `type eq "a]b"`, "value", `emails[type eq "a]b"].value`},
 		`roles[value eq "R&D"].value`:  {"", "roles", `value eq "R&D"`, "value", `roles[value eq "R&D"].value`},
-		`emails[type eq "work" and primary eq true].value`: {"", "emails", `type eq "work" and primary eq true`, "value",
-			`emails[type eq "work" and primary eq true].value`},
+		`emails[type eq "work" and primary eq true].value`: {
+			"", "emails", `type eq "work" and primary eq true`, "value",
+			`emails[type eq "work" and primary eq true].value`,
+		},
 		enterprise:                         {enterprise, "", "", "", enterprise},
 		enterprise + ":department":         {enterprise, "department", "", "", enterprise + ":department"},
 		enterprise + ":manager.value":      {enterprise, "manager", "", "value", enterprise + ":manager.value"},
 		enterprise + `:list[a eq "x:y"].b`: {enterprise, "list", `a eq "x:y"`, "b", enterprise + `:list[a eq "x:y"].b`},
-		"URN:ietf:params:scim:schemas:core:2.0:User:userName": {"URN:ietf:params:scim:schemas:core:2.0:User", "userName", "", "",
-			"URN:ietf:params:scim:schemas:core:2.0:User:userName"},
+		"URN:ietf:params:scim:schemas:core:2.0:User:userName": {
+			"URN:ietf:params:scim:schemas:core:2.0:User", "userName", "", "",
+			"URN:ietf:params:scim:schemas:core:2.0:User:userName",
+		},
 		// As Entra ID's mappings for Slack write the extension of SCIM 1.
 		"urn:scim:schemas:extension:enterprise:1.0":            {"urn:scim:schemas:extension:enterprise:1.0", "", "", "", "urn:scim:schemas:extension:enterprise:1.0"},
 		"urn:scim:schemas:extension:enterprise:1.0:department": {"urn:scim:schemas:extension:enterprise:1.0", "department", "", "", "urn:scim:schemas:extension:enterprise:1.0:department"},
 		"urn:scim:schemas:extension:enterprise:1.0.department": {"urn:scim:schemas:extension:enterprise:1.0", "department", "", "", "urn:scim:schemas:extension:enterprise:1.0:department"},
-		"urn:scim:schemas:extension:enterprise:1.0.manager.managerId": {"urn:scim:schemas:extension:enterprise:1.0", "manager", "", "managerId",
-			"urn:scim:schemas:extension:enterprise:1.0:manager.managerId"},
+		"urn:scim:schemas:extension:enterprise:1.0.manager.managerId": {
+			"urn:scim:schemas:extension:enterprise:1.0", "manager", "", "managerId",
+			"urn:scim:schemas:extension:enterprise:1.0:manager.managerId",
+		},
 	} {
 		p, err := ParsePath(text)
 		if err != nil {
@@ -140,8 +146,12 @@ func TestPath_Put(t *testing.T) {
 	}{
 		"from nothing": {
 			[]step{
-				{"userName", "ada"}, {"name.givenName", "Ada"}, {`emails[type eq "work" and primary eq true].value`, "a@w"},
-				{`emails[type eq "home"].value`, "a@h"}, {enterprise + ":department", "R&D"}, {`phoneNumbers[type eq "work"]`, "1"},
+				{"userName", "ada"},
+				{"name.givenName", "Ada"},
+				{`emails[type eq "work" and primary eq true].value`, "a@w"},
+				{`emails[type eq "home"].value`, "a@h"},
+				{enterprise + ":department", "R&D"},
+				{`phoneNumbers[type eq "work"]`, "1"},
 			},
 			map[string]any{
 				"userName": "ada", "name": map[string]any{"givenName": "Ada"},
@@ -165,9 +175,15 @@ func TestPath_Put(t *testing.T) {
 		},
 		"set and cleared": {
 			[]step{
-				{"userName", "ada"}, {"userName", ""}, {"name.givenName", "Ada"}, {"name.givenName", nil},
-				{`emails[type eq "work"].value`, "a@w"}, {`emails[type eq "work"].value`, nil},
-				{enterprise + ":department", nil}, {"name.x", nil}, {"tags", []any{}},
+				{"userName", "ada"},
+				{"userName", ""},
+				{"name.givenName", "Ada"},
+				{"name.givenName", nil},
+				{`emails[type eq "work"].value`, "a@w"},
+				{`emails[type eq "work"].value`, nil},
+				{enterprise + ":department", nil},
+				{"name.x", nil},
+				{"tags", []any{}},
 			},
 			map[string]any{},
 		},
@@ -197,8 +213,10 @@ func TestPath_Put(t *testing.T) {
 
 // FuzzPutOf wants every value that was put to be found again, and a second Put of it to change nothing.
 func FuzzPutOf(f *testing.F) {
-	for _, s := range []string{"userName", "name.givenName", `emails[type eq "work"].value`, enterprise + ":manager.value",
-		`emails[type eq "work" and primary eq true].value`, `roles[primary eq "True"].value`, `a[value eq "x"]`, `a[b eq null].c`, `a[b eq "x"].b`} {
+	for _, s := range []string{
+		"userName", "name.givenName", `emails[type eq "work"].value`, enterprise + ":manager.value",
+		`emails[type eq "work" and primary eq true].value`, `roles[primary eq "True"].value`, `a[value eq "x"]`, `a[b eq null].c`, `a[b eq "x"].b`,
+	} {
 		f.Add(s, "v")
 	}
 	f.Fuzz(func(t *testing.T, s, value string) {

@@ -114,8 +114,10 @@ func TestCompile_Group(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := p.Apply(mapping.Facts{App: "slack", Group: &directory.Group{ID: "g1", DisplayName: "Engineering",
-		Attributes: map[string]any{directory.Custom: map[string]any{"suffix": "!"}}}}, true)
+	set, err := p.Apply(mapping.Facts{App: "slack", Group: &directory.Group{
+		ID: "g1", DisplayName: "Engineering",
+		Attributes: map[string]any{directory.Custom: map[string]any{"suffix": "!"}},
+	}}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

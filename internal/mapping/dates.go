@@ -56,12 +56,30 @@ func inRange(t time.Time) (time.Time, error) {
 // patternTokens are the parts of a date pattern, longest first, and how Go's time package writes them.
 // They are those of .NET and Java that both write alike, so that patterns of Entra ID carry over.
 var patternTokens = []struct{ pattern, layout string }{
-	{"yyyy", "2006"}, {"yy", "06"},
-	{"MMMM", "January"}, {"MMM", "Jan"}, {"MM", "01"}, {"M", "1"},
-	{"dddd", "Monday"}, {"ddd", "Mon"}, {"dd", "02"}, {"d", "2"},
-	{"HH", "15"}, {"hh", "03"}, {"h", "3"}, {"mm", "04"}, {"m", "4"}, {"ss", "05"}, {"s", "5"},
-	{".fffffff", ".0000000"}, {".ffffff", ".000000"}, {".fff", ".000"}, {".f", ".0"},
-	{"tt", "PM"}, {"zzz", "-07:00"}, {"K", "Z07:00"},
+	{"yyyy", "2006"},
+	{"yy", "06"},
+	{"MMMM", "January"},
+	{"MMM", "Jan"},
+	{"MM", "01"},
+	{"M", "1"},
+	{"dddd", "Monday"},
+	{"ddd", "Mon"},
+	{"dd", "02"},
+	{"d", "2"},
+	{"HH", "15"},
+	{"hh", "03"},
+	{"h", "3"},
+	{"mm", "04"},
+	{"m", "4"},
+	{"ss", "05"},
+	{"s", "5"},
+	{".fffffff", ".0000000"},
+	{".ffffff", ".000000"},
+	{".fff", ".000"},
+	{".f", ".0"},
+	{"tt", "PM"},
+	{"zzz", "-07:00"},
+	{"K", "Z07:00"},
 }
 
 // layoutOf turns a pattern into a layout of package time. Text stands in single quotes; signs that

@@ -28,8 +28,10 @@ func CompileFilter(kind directory.Kind, text string) (*Filter, error) {
 		if name := e.impure(); name != "" {
 			problems = Problems{{Message: fmt.Sprintf("%s() gives another value each time, so the scope would never be settled", name)}}
 		} else if k := e.output.Kind(); k != types.BoolKind && k != types.DynKind {
-			problems = Problems{{Message: "the expression must yield true or false, and yields " + e.output.String(),
-				Hint: fmt.Sprintf(`for example %s.displayName.startsWith("R")`, kind)}}
+			problems = Problems{{
+				Message: "the expression must yield true or false, and yields " + e.output.String(),
+				Hint:    fmt.Sprintf(`for example %s.displayName.startsWith("R")`, kind),
+			}}
 		}
 	}
 	if len(problems) > 0 {

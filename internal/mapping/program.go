@@ -66,8 +66,10 @@ func clashes(rows []row) Problems {
 		}
 		key := strings.ToLower(r.target)
 		if first, twice := seen[key]; twice {
-			problems = append(problems, Problem{Row: i, Field: "target",
-				Message: fmt.Sprintf("%s is mapped twice, first by mapping %d", r.target, first+1)})
+			problems = append(problems, Problem{
+				Row: i, Field: "target",
+				Message: fmt.Sprintf("%s is mapped twice, first by mapping %d", r.target, first+1),
+			})
 			continue
 		}
 		seen[key] = i
@@ -75,8 +77,10 @@ func clashes(rows []row) Problems {
 	for i, r := range rows {
 		whole := attr.Path{URN: r.path.URN, Name: r.path.Name}.String()
 		if first, ok := seen[strings.ToLower(whole)]; ok && first != i && !strings.EqualFold(whole, r.target) {
-			problems = append(problems, Problem{Row: i, Field: "target",
-				Message: fmt.Sprintf("%s is part of %s, which mapping %d sets as a whole", r.target, whole, first+1)})
+			problems = append(problems, Problem{
+				Row: i, Field: "target",
+				Message: fmt.Sprintf("%s is part of %s, which mapping %d sets as a whole", r.target, whole, first+1),
+			})
 		}
 	}
 	return problems
@@ -94,8 +98,10 @@ func (p *Program) order(rows []Mapping) Problems {
 			problems = append(problems, Problem{Row: i, Field: "match", Message: "the place among the matching attributes counts from 1"})
 			continue
 		case taken:
-			problems = append(problems, Problem{Row: i, Field: "match",
-				Message: fmt.Sprintf("place %d among the matching attributes is taken by mapping %d", m.Match, first+1)})
+			problems = append(problems, Problem{
+				Row: i, Field: "match",
+				Message: fmt.Sprintf("place %d among the matching attributes is taken by mapping %d", m.Match, first+1),
+			})
 		}
 		places[m.Match] = i
 	}

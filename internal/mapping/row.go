@@ -108,12 +108,16 @@ func (r *row) compileValue(kind directory.Kind, field string, m Mapping) Problem
 	r.expression = e
 	r.groups, r.manager = e.touches("user.groups"), e.touches("user.manager")
 	if name := e.impure(); name != "" && m.When != OnCreate {
-		return Problems{{Field: field, Message: fmt.Sprintf("%s() gives another value each time, so the account would never be in step", name),
-			Hint: "set when: create"}}
+		return Problems{{
+			Field: field, Message: fmt.Sprintf("%s() gives another value each time, so the account would never be in step", name),
+			Hint: "set when: create",
+		}}
 	}
 	if word := unusable(e.output); word != "" {
-		return Problems{{Field: field, Message: "the expression yields " + word + ", which no attribute can hold",
-			Hint: "an attribute is text, a number, true or false, or a list or map of them"}}
+		return Problems{{
+			Field: field, Message: "the expression yields " + word + ", which no attribute can hold",
+			Hint: "an attribute is text, a number, true or false, or a list or map of them",
+		}}
 	}
 	return nil
 }

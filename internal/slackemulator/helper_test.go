@@ -43,8 +43,10 @@ func start(t *testing.T, options slackemulator.Options) *slack {
 	return &slack{e, t, server.URL, slackemulator.DefaultToken}
 }
 
-type m = map[string]any
-type l = []any
+type (
+	m = map[string]any
+	l = []any
+)
 
 // answer is a response, read whole.
 type answer struct {

@@ -20,9 +20,17 @@ func TestPaging(t *testing.T) {
 		query              string
 		items, start, code any
 	}{
-		{"", 10, 1, nil}, {"count=5", 5, 1, nil}, {"count=0", 0, 1, nil}, {"count=-3", 0, 1, nil}, {"count=x", 10, 1, nil},
-		{"count=5000", 1000, 1, nil}, {"count=5000&startIndex=1001", 102, 1001, nil}, {"startIndex=0&count=1", 1, 1, nil},
-		{"startIndex=1102", 1, 1102, nil}, {"startIndex=5000", 0, 5000, nil}, {"attributes=id&sortOrder=descending", 10, 1, nil},
+		{"", 10, 1, nil},
+		{"count=5", 5, 1, nil},
+		{"count=0", 0, 1, nil},
+		{"count=-3", 0, 1, nil},
+		{"count=x", 10, 1, nil},
+		{"count=5000", 1000, 1, nil},
+		{"count=5000&startIndex=1001", 102, 1001, nil},
+		{"startIndex=0&count=1", 1, 1, nil},
+		{"startIndex=1102", 1, 1102, nil},
+		{"startIndex=5000", 0, 5000, nil},
+		{"attributes=id&sortOrder=descending", 10, 1, nil},
 		{"sortOrder=random", nil, nil, "invalid_sort_order"},
 	}
 	for _, version := range []string{"v1", "v2"} {

@@ -254,7 +254,8 @@ func renderProfile(p *Profile, v version) *richJSON {
 	}
 	enterprise := &enterpriseJSON{
 		optional(p.EmployeeNumber), optional(p.CostCenter), optional(p.Organization),
-		optional(p.Division), optional(p.Department), managerJSON{optional(p.ManagerID)},
+		optional(p.Division), optional(p.Department),
+		managerJSON{optional(p.ManagerID)},
 	}
 	if v == v1 {
 		out.EnterpriseV1 = enterprise

@@ -167,8 +167,13 @@ func TestNormalisedNames(t *testing.T) {
 	t.Parallel()
 	s := start(t, slackemulator.Options{})
 	cases := []struct{ sent, kept string }{
-		{"GuestUser", "guestuser"}, {"jo.doe@example.org", "jo.doe"}, {"o'brien", "o_brien"}, {"a b", "a_b"},
-		{"zoë", "zo_"}, {"under_score-dash.dot", "under_score-dash.dot"}, {strings.Repeat("x", 21), strings.Repeat("x", 21)},
+		{"GuestUser", "guestuser"},
+		{"jo.doe@example.org", "jo.doe"},
+		{"o'brien", "o_brien"},
+		{"a b", "a_b"},
+		{"zoë", "zo_"},
+		{"under_score-dash.dot", "under_score-dash.dot"},
+		{strings.Repeat("x", 21), strings.Repeat("x", 21)},
 	}
 	for i, c := range cases {
 		body := person("p", m{"userName": c.sent, "emails": l{m{"value": "n" + string(rune('a'+i)) + "@example.org"}}})
