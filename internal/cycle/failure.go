@@ -87,8 +87,10 @@ func (r *run) vanished(ctx context.Context, w *work, change connector.Change, re
 	op := w.Operation
 	op.State, op.Status = store.Failed, "warning"
 	op.Error = &provision.Problem{Code: "account_gone", Reason: gone, Recommendation: "Nothing to do: the person is matched anew, and gets a new account if none matches.", HTTPStatus: e.Status}
-	res := store.Result{Op: op, Unlink: true, Resolved: w.escrow != nil,
-		Due: []store.Due{{Kind: w.Kind, ObjectID: w.Source.ID, At: r.engine.Store.Now(), Reason: "the account is gone"}}}
+	res := store.Result{
+		Op: op, Unlink: true, Resolved: w.escrow != nil,
+		Due: []store.Due{{Kind: w.Kind, ObjectID: w.Source.ID, At: r.engine.Store.Now(), Reason: "the account is gone"}},
+	}
 	return finished{work: w, result: res}
 }
 
@@ -139,8 +141,10 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 		}
 		return give()
 	case m.Account.Protected != "":
-		return finished{work: w, result: r.failed(w, provision.Problem{Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", m.Account.Name, m.Account.Protected),
-			Recommendation: "Leave this account to the people who own the target, or unassign the person."}, true)}
+		return finished{work: w, result: r.failed(w, provision.Problem{
+			Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", m.Account.Name, m.Account.Protected),
+			Recommendation: "Leave this account to the people who own the target, or unassign the person.",
+		}, true)}
 	}
 	op := provision.Decide(&r.app.Application, provision.Object{
 		Kind: w.Kind, Subject: w.Source, Verdict: provision.Verdict{In: true}, Want: r.withoutCreateOnly(w), Match: m, Resumed: unknown,

@@ -233,8 +233,10 @@ func TestConflictIsMatchedAgain(t *testing.T) {
 	w.user("ada")
 	w.group("Engineering", "ada", "u0", "u1", "u2", "u3", "u4")
 	w.assign("Engineering")
-	w.target.Fail(connectortest.Fault{Method: "GET", Path: "Users", Status: 200,
-		Body: `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}`})
+	w.target.Fail(connectortest.Fault{
+		Method: "GET", Path: "Users", Status: 200,
+		Body: `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}`,
+	})
 	r := w.sync()
 	if n := len(w.target.UserIDs()); n != 6 {
 		t.Errorf("%d accounts, want 6", n)

@@ -281,8 +281,10 @@ func (r *run) memberships(w *work, change connector.Change, out connector.Outcom
 		names = append(names, fmt.Sprintf("%s (%s)", byAccount[x.ID], x.Err.Reason))
 	}
 	res.Op.Status = "warning"
-	res.Op.Error = &provision.Problem{Code: "members_refused", Reason: fmt.Sprintf("the target did not take %d members: %s", len(names), strings.Join(names, ", ")),
-		Recommendation: "Look at these accounts at the target; they are tried again when they change."}
+	res.Op.Error = &provision.Problem{
+		Code: "members_refused", Reason: fmt.Sprintf("the target did not take %d members: %s", len(names), strings.Join(names, ", ")),
+		Recommendation: "Look at these accounts at the target; they are tried again when they change.",
+	}
 }
 
 func set(ids []string) map[string]bool {

@@ -96,8 +96,10 @@ func (d *dispatcher) settled(c *check, unsure bool) {
 // Values are not sent again until they change; a leaver who is still active is tried again.
 func (d *dispatcher) notAccepted(c *check) {
 	op := c.result.Op
-	p := provision.Problem{Code: "not_accepted", Reason: "not accepted by target: it acknowledged the request and kept another value of " + strings.Join(c.differs, ", "),
-		Recommendation: "See whether the target allows this attribute to be changed, and map it otherwise if not."}
+	p := provision.Problem{
+		Code: "not_accepted", Reason: "not accepted by target: it acknowledged the request and kept another value of " + strings.Join(c.differs, ", "),
+		Recommendation: "See whether the target allows this attribute to be changed, and map it otherwise if not.",
+	}
 	op.State, op.Status, op.Verified, op.Error = store.Failed, "failure", false, &p
 	active := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " active ")
 	members := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " "+provision.MembersAttribute+" ")

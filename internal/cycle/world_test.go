@@ -104,8 +104,10 @@ func (w *world) save() {
 
 func (w *world) user(name string, more ...any) directory.User {
 	w.t.Helper()
-	e := directory.Edit{"userName": name, "name.givenName": name, "name.familyName": "Test", "displayName": name + " Test",
-		"emails": []any{map[string]any{"value": name + "@example.org", "type": "work", "primary": true}}}
+	e := directory.Edit{
+		"userName": name, "name.givenName": name, "name.familyName": "Test", "displayName": name + " Test",
+		"emails": []any{map[string]any{"value": name + "@example.org", "type": "work", "primary": true}},
+	}
 	var manager *string
 	for i := 0; i < len(more); i += 2 {
 		if more[i] == "manager" {

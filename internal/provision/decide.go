@@ -125,8 +125,10 @@ func decideNewcomer(o Object, op *Operation) {
 		op.set(Skip, Matched, how+" and needs no change")
 	}
 	if found.Protected != "" && op.Action != Skip {
-		op.fail(Matched, &Problem{Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", found.Name, found.Protected),
-			Recommendation: "Leave this account to the people who own the target, or unassign the person; it is not tried again until something changes."})
+		op.fail(Matched, &Problem{
+			Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", found.Name, found.Protected),
+			Recommendation: "Leave this account to the people who own the target, or unassign the person; it is not tried again until something changes.",
+		})
 	}
 }
 

@@ -117,7 +117,7 @@ func (v *Verdict) rule(name string, ok bool, cause Cause, yes, no string) {
 // Why returns the rule that decided, in words.
 func (v Verdict) Why() string {
 	for _, r := range v.Rules {
-		if r.Result == v.In && (v.In == false || r.Rule == "assigned") {
+		if r.Result == v.In && (!v.In || r.Rule == "assigned") {
 			return r.Detail
 		}
 	}

@@ -416,7 +416,7 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 		type row struct {
 			id, name                     string
 			linked, enabled, kept, stale bool
-			coming, going, rejected      bool
+			coming, going                bool
 		}
 		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
 		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {

@@ -297,8 +297,10 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		if created.IsZero() {
 			created = tx.s.Now()
 		}
-		row := []any{l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
-			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now()}
+		row := []any{
+			l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
+			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now(),
+		}
 		// Two results for one object in a batch: the later one is the state.
 		if i, ok := seen[l.ObjectID]; ok {
 			rows[i] = row
