@@ -18,8 +18,8 @@ type demoCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (demoCmd) Help() string {
-	return `It takes seconds, needs no network, and leaves nothing behind. Every command that it
-shows is one that you could have typed.`
+	return `It takes seconds, needs no network, and leaves nothing behind. Every command
+that it shows is one that you could have typed.`
 }
 
 // demoConfig is the configuration that the demo applies.

@@ -25,7 +25,8 @@ type importCmd struct {
 // Help implements [kong.HelpProvider].
 func (importCmd) Help() string {
 	return `CSV needs a header of SCIM paths: userName, name.givenName, emails, title,
-department, manager, active, groups, externalId, … Importing again changes nothing.
+department, manager, active, groups, externalId, … Importing again changes
+nothing.
 
   muster import people.csv
   muster import --full --dry-run directory.ldif`

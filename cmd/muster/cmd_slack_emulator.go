@@ -14,18 +14,21 @@ import (
 
 type slackEmulatorCmd struct {
 	Listen      string   `default:"127.0.0.1:8099" placeholder:"ADDR" help:"Address; port 0 takes a free one (${default})."`
-	AcceptToken []string `sep:"none" placeholder:"TOKEN" help:"Accept this token: VALUE[,scopes=A+B][,role=R][,install=org|workspace][,plan=P]."`
+	AcceptToken []string `sep:"none" placeholder:"TOKEN" help:"Accept this token; without it xoxp-slack-emulator."`
 	TimeScale   float64  `default:"1" placeholder:"N" help:"A minute of limits and delays lasts 60/N seconds."`
 	Limits      string   `enum:"on,off" default:"on" placeholder:"on|off" help:"Slack's rate limits (${default})."`
 	Plan        string   `enum:"free,pro,business+,enterprise" default:"business+" placeholder:"PLAN" help:"What the workspace pays for: free, pro, business+ or enterprise (${default})."`
-	Fault       []string `sep:"none" placeholder:"FAULT" help:"Misbehave: NAME[=ARG][,method=M][,path=P][,after=N][,count=N|always]; --faults lists the names."`
+	Fault       []string `sep:"none" placeholder:"FAULT" help:"Misbehave so; --faults lists the names."`
 	Faults      bool     `help:"List the faults, and end."`
 }
 
 // Help implements [kong.HelpProvider].
 func (slackEmulatorCmd) Help() string {
-	return `It prints "listening on http://…" when it is ready, and ends on Ctrl-C. People, groups,
-faults and requests are at /_emulator/ of that address.
+	return `It prints "listening on http://…" when it is ready, and ends on Ctrl-C. People,
+groups, faults and requests are at /_emulator/ of that address.
+
+  TOKEN is VALUE[,scopes=A+B][,role=R][,install=org|workspace][,plan=P]
+  FAULT is NAME[=ARG][,method=M][,path=P][,body=B][,after=N][,count=N|always]
 
   muster slack-emulator --listen 127.0.0.1:0 --time-scale 60
   muster slack-emulator --accept-token xoxp-1 --fault latency=20ms`

@@ -46,6 +46,7 @@ func helpOf(node *kong.Node) string {
 	}
 	if root {
 		section(&b, "Flags of every command", own)
+		section(&b, "Environment", [][2]string{{"MUSTER_KEY", "Key that seals secrets, 32 bytes in base64 or hexadecimal digits, instead of the file muster.key in --data."}})
 		b.WriteString("\nMore about a command: muster COMMAND --help\n")
 	} else {
 		section(&b, "Flags", own)

@@ -70,8 +70,12 @@ func picture(p cycle.Progress, since time.Duration, limit int) string {
 	}
 	if seconds := since.Seconds(); seconds >= 0.5 && p.Done > 0 {
 		rate := float64(p.Done) / seconds
-		left := time.Duration(float64(max(0, p.Planned-p.Done)) / rate * float64(time.Second))
-		text += fmt.Sprintf(", %.0f/s, %s left", rate, took(left.Round(time.Second)))
+		left := time.Duration(float64(max(0, p.Planned-p.Done)) / rate * float64(time.Second)).Round(time.Second)
+		remains := took(left)
+		if left < time.Minute {
+			remains = fmt.Sprintf("%.0f s", left.Seconds())
+		}
+		text += fmt.Sprintf(", %.0f/s, %s left", rate, remains)
 	}
 	room := max(5, min(30, limit-width(text)-len("applying  [] ")))
 	full := min(room, room*p.Done/p.Planned)
