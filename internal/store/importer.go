@@ -148,11 +148,11 @@ type importer struct {
 	dangling map[string]int // what points nowhere: what it is → how often
 }
 
-// lateManager is a person whose manager comes later in the input, by DN.
+// lateManager is a person whose manager was not known yet when the person came, by DN or by id.
 type lateManager struct {
 	row     ImportRow
 	id      uuid.UUID
-	manager refKey
+	manager string
 }
 
 // lateGroup is a group whose members are set when all records are in.
@@ -322,9 +322,14 @@ func (im *importer) lateManagers(ctx context.Context) error {
 		var lost int
 		err := im.in(ctx, func(tx *Tx) error {
 			rows, lost = rows[:0], 0
-			ids := make([]string, len(chunk))
+			ids, refs := make([]string, len(chunk)), make([]string, len(chunk))
 			for i, m := range chunk {
-				ids[i] = m.id.String()
+				ids[i], refs[i] = m.id.String(), m.manager
+			}
+			// A manager outside the input may be told by the directory's id.
+			outside, err := collect(one[string])(tx.Query(ctx, "select id from users where deleted_at is null and id in "+tx.in("$1"), list(refs)))
+			if err != nil {
+				return err
 			}
 			found, err := tx.users(ctx, "where id in "+tx.in("$1")+tx.s.dialect.lockRow, list(ids))
 			if err != nil {
@@ -336,13 +341,17 @@ func (im *importer) lateManagers(ctx context.Context) error {
 			}
 			var save []*userRow
 			for _, m := range chunk {
-				u, boss := by[m.id.String()], im.refs[m.manager]
-				row := m.row
+				u, boss, row := by[m.id.String()], "", m.row
+				if t, ok := im.refs[keyOf(m.manager)]; ok {
+					boss = t.id.String()
+				} else if slices.Contains(outside, m.manager) {
+					boss = m.manager
+				}
 				switch {
-				case boss.id == uuid.Nil:
+				case boss == "":
 					lost++
-				case u != nil && u.ManagerID != boss.id.String():
-					u.ManagerID, u.managerKey, u.Modified = boss.id.String(), "", tx.s.Now()
+				case u != nil && u.ManagerID != boss:
+					u.ManagerID, u.managerKey, u.Modified = boss, "", tx.s.Now()
 					save = append(save, u)
 					if row.Status == unchanged {
 						row.Status = updated

@@ -371,23 +371,18 @@ func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (ma
 	for _, t := range g.known {
 		want[t.id.String()] = t.kind
 	}
+	var open []source.MemberRef
 	var names, ids []string
-	missing := 0
 	for _, ref := range g.unknown {
-		t, ok := im.refs[keyOf(ref.Ref)]
-		switch {
-		case ref.Ref != "" && ok:
+		if t, ok := im.refs[keyOf(ref.Ref)]; ok && ref.Ref != "" {
 			want[t.id.String()] = t.kind
-		case ref.ID != "":
-			ids = append(ids, ref.ID)
-		case ref.UserName != "":
-			names = append(names, directory.Key(ref.UserName))
-		default:
-			missing++
+			continue
 		}
+		open = append(open, ref)
+		names, ids = append(names, directory.Key(ref.UserName)), append(ids, ref.ID)
 	}
-	if len(names)+len(ids) == 0 {
-		return want, missing, nil
+	if len(open) == 0 {
+		return want, 0, nil
 	}
 	type hit struct {
 		kind    directory.Kind
@@ -397,12 +392,17 @@ func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (ma
 		`select 'user', id, user_name_key from users where deleted_at is null and user_name_key in `+tx.in("$1")+`
 		union all select 'user', id, id from users where deleted_at is null and id in `+tx.in("$2")+`
 		union all select 'group', id, id from groups where deleted_at is null and id in `+tx.in("$2"), list(names), list(ids)))
-	found := map[string]bool{}
+	found := map[string]hit{}
 	for _, h := range hits {
-		want[h.id], found[h.key] = h.kind, true
+		found[h.key] = h
 	}
-	for _, key := range append(names, ids...) {
-		if !found[key] {
+	missing := 0
+	for _, ref := range open {
+		if h, ok := found[directory.Key(ref.UserName)]; ok {
+			want[h.id] = h.kind
+		} else if h, ok := found[ref.ID]; ok {
+			want[h.id] = h.kind
+		} else {
 			missing++
 		}
 	}

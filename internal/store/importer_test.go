@@ -413,6 +413,17 @@ func TestImportGroups(t *testing.T) {
 		if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "Inner is in Outer is in Inner") {
 			t.Errorf("warnings: %v", got.Warnings)
 		}
+		// Several ways to say who: the first that is known counts. The directory's ids do outside the input.
+		ada, err := s.UserByName(t.Context(), "ada")
+		must(t)(err)
+		kim := named("kim", "managerRef", ada.ID)
+		bring(t, s, rows{list: []source.Record{kim, team("Inner", []source.MemberRef{{Ref: "gone", UserName: "nobody", ID: ada.ID}, {UserName: "bob", ID: ada.ID}})}}, store.ImportOptions{}, "1/1/0/0/0")
+		if diff := cmp.Diff([]string{"ada", "bob"}, members("inner")); diff != "" {
+			t.Error(diff)
+		}
+		if u, err := s.UserByName(t.Context(), "kim"); err != nil || u.ManagerID != ada.ID {
+			t.Errorf("kim's manager is %q, %v", u.ManagerID, err)
+		}
 		// Two groups of one name, told apart by key; a cell with that name then means neither.
 		bring(t, s, rows{list: []source.Record{team("Twins", nil, "ext", "t1"), team("Twins", nil, "ext", "t2")}}, store.ImportOptions{}, "2/0/0/0/0")
 		got = bring(t, s, rows{list: []source.Record{named("ada", "groups", []string{"twins"})}}, store.ImportOptions{}, "0/0/0/0/1")

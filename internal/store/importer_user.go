@@ -24,7 +24,7 @@ type arrival struct {
 	rename  bool
 	silent  bool     // only what nobody sees changed: which source brought the person
 	groups  []string // keys of display names
-	manager refKey   // to be found at the end
+	manager string   // to be found at the end
 	err     error
 }
 
@@ -50,7 +50,7 @@ func (im *importer) people(ctx context.Context, tx *Tx, out *outcome, records []
 		switch {
 		case a.err != nil:
 			out.fail(a.rec, a.err)
-		case a.manager != refKey{}:
+		case a.manager != "":
 			out.managers = append(out.managers, lateManager{row: a.row(), id: uuid.MustParse(a.u.ID), manager: a.manager})
 		default:
 			out.rows = append(out.rows, a.row())
@@ -468,7 +468,7 @@ func (b *batch) setManager(a *arrival) {
 			boss, known = b.im.refs[ref]
 		}
 		if !known {
-			a.manager = ref
+			a.manager = name
 			return
 		}
 		id = boss.id.String()
