@@ -3,7 +3,9 @@ package cycle
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -32,6 +34,7 @@ type dispatcher struct {
 	running  map[string]bool // objects with an operation under way
 	inflight int
 	empty    bool // nothing more is planned in the database, as far as is known
+	fresh    int  // planned since operations were last taken
 
 	finished   chan finished
 	unrecorded []store.Result
@@ -41,6 +44,7 @@ type dispatcher struct {
 	accounts     map[string]string // accounts that users got in this pass, by user id
 	checks       []*check
 	failedInARow int
+	disowned     atomic.Int64 // results that turned into failures while they were recorded
 }
 
 // work is an operation with what is needed to carry it out.
@@ -78,7 +82,10 @@ func (r *run) apply(ctx context.Context) error {
 		err = cmp.Or(err, <-d.recorded)
 	}
 	end := context.WithoutCancel(ctx)
-	if rerr := r.engine.Store.Record(end, d.unrecorded); err == nil {
+	for _, c := range d.checks {
+		d.settled(c, true)
+	}
+	if rerr := d.record(end, d.unrecorded); err == nil {
 		err = rerr
 	}
 	ids := make([]string, len(d.queue))
@@ -88,6 +95,7 @@ func (r *run) apply(ctx context.Context) error {
 	if rerr := r.engine.Store.ReturnOperations(end, ids); err == nil {
 		err = rerr
 	}
+	d.failures += int(d.disowned.Load())
 	return err
 }
 
@@ -95,8 +103,13 @@ func (d *dispatcher) loop(ctx context.Context) error {
 	tick := time.NewTicker(feedCheck)
 	defer tick.Stop()
 	for d.stopped == nil && ctx.Err() == nil {
+		// What has just been planned may be more urgent than all that was taken before.
+		limit := d.fresh
 		if len(d.queue) < d.app.target.Concurrency && !d.empty {
-			if err := d.fetch(ctx); err != nil {
+			limit = taken
+		}
+		if limit > 0 {
+			if err := d.fetch(ctx, limit); err != nil {
 				return err
 			}
 		}
@@ -105,7 +118,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 			// One transaction for all results that gathered while the last one was committed.
 			batch := d.unrecorded
 			d.unrecorded, d.recording = nil, true
-			go func() { d.recorded <- d.engine.Store.Record(context.WithoutCancel(ctx), batch) }()
+			go func() { d.recorded <- d.record(context.WithoutCancel(ctx), batch) }()
 		}
 		if d.inflight == 0 && !d.recording {
 			// Idle: all that was planned is done and recorded.
@@ -137,6 +150,36 @@ func (d *dispatcher) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// record makes results durable. A new account which the target says is new, and which is in truth that of
+// somebody else, fails here: an account has one owner.
+func (d *dispatcher) record(ctx context.Context, results []store.Result) error {
+	created := map[directory.Kind][]string{}
+	for _, r := range results {
+		if r.Link != nil && r.Op.Action == provision.Create {
+			created[r.Op.Kind] = append(created[r.Op.Kind], r.Link.Account.ID)
+		}
+	}
+	for kind, accounts := range created {
+		owners, err := d.engine.Store.LinkedTo(ctx, d.app.ID, kind, accounts)
+		if err != nil {
+			return err
+		}
+		for i, r := range results {
+			if r.Link == nil || r.Op.Kind != kind || r.Op.Action != provision.Create {
+				continue
+			}
+			if owner, taken := owners[r.Link.Account.ID]; taken && owner.ID != r.Op.Source.ID {
+				p := provision.TwoForOne(fmt.Sprintf("%s (%s)", r.Link.Account.Name, r.Link.Account.ID), owner.Name, r.Op.Source.Name)
+				results[i] = d.failed(&work{Operation: r.Op}, *p, true)
+				d.disowned.Add(1)
+				continue
+			}
+			owners[r.Link.Account.ID] = r.Op.Source
+		}
+	}
+	return d.engine.Store.Record(ctx, results)
 }
 
 // idle looks for what the pass itself or the directory brought up meanwhile, and reports whether
@@ -171,17 +214,17 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	if d.planned == before {
 		return nil
 	}
-	d.empty = false
+	d.empty, d.fresh = false, min(taken, d.planned-before)
 	return d.guard(ctx)
 }
 
 // fetch moves the most urgent planned operations into the queue, durably marked as applying.
-func (d *dispatcher) fetch(ctx context.Context) error {
-	ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, taken)
+func (d *dispatcher) fetch(ctx context.Context, limit int) error {
+	ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, limit)
 	if err != nil {
 		return err
 	}
-	d.empty = len(ids) < taken
+	d.empty, d.fresh = len(ids) < limit, 0
 	if len(ids) == 0 {
 		return nil
 	}

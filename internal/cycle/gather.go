@@ -3,11 +3,13 @@ package cycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
@@ -105,11 +107,12 @@ type candidate struct {
 	open  []store.OpenOperation
 	// escrowed says that an earlier operation of the object failed.
 	escrowed bool
-	failure  *provision.Problem // the mapping failed for this object
-	adopts   *store.Link        // the link of an account that matching found
+	failure  *provision.Problem // why nothing can be decided
+	because  provision.Cause    // of the failure
+	adopts   *store.Link        // the link as it is stored with the plan: of an account that matching found, or as the target has just shown it
 	missing  string             // directory id of a manager who has no account
 	waits    bool               // for that manager
-	reread   bool               // the link is as the target has just shown it, not as it is recorded
+	sent     []attr.Set         // what creates that ended without an answer sent
 	orphan   bool               // out of scope and without a link, but a create may have been carried out
 	only     []string           // of a group: the members that were looked at, nil for all
 }
@@ -134,16 +137,21 @@ func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
 			work = append(work, u)
 		}
 	}
-	if err := r.match(ctx, directory.KindUser, work, strangers); err != nil {
-		return err
-	}
-	if err := r.seen(ctx, directory.KindUser, work); err != nil {
-		return err
-	}
-	if err := r.uncertain(ctx, work); err != nil {
+	if err := r.ask(ctx, directory.KindUser, work, strangers); err != nil {
 		return err
 	}
 	return r.plan(ctx, work)
+}
+
+// ask has the target, or what was read of it, say how the accounts of candidates stand.
+func (r *run) ask(ctx context.Context, kind directory.Kind, work []*candidate, expected int) error {
+	if err := r.seen(ctx, kind, work); err != nil {
+		return err
+	}
+	if err := r.match(ctx, kind, work, expected); err != nil {
+		return err
+	}
+	return r.uncertain(ctx, work)
 }
 
 func (r *run) usesGroups() bool {
@@ -152,7 +160,7 @@ func (r *run) usesGroups() bool {
 
 // user prepares one user for a decision; nil when the person is none of the application's business.
 func (r *run) user(o *store.UserObject) (*candidate, error) {
-	if o.User == nil && o.Link == nil && len(o.Open) == 0 {
+	if o.User == nil && o.Link == nil && len(o.Open) == 0 && o.Escrow == nil {
 		return nil, nil
 	}
 	c, err := r.prepare(o)
@@ -187,7 +195,7 @@ func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 	c.Verdict = verdict
 	if err != nil {
 		// Neither in nor out can be concluded: an account that is there stays as it is.
-		c.failure = &provision.Problem{Code: "filter_failed", Reason: err.Error(), Recommendation: "Correct the filter or this person's attributes, then provision again."}
+		c.fail(provision.Unmappable, &provision.Problem{Code: "filter_failed", Reason: err.Error(), Recommendation: "Correct the filter or this person's attributes, then provision again."})
 		c.Verdict.In = true
 	}
 	c.take(o.Link)
@@ -207,22 +215,28 @@ func (c *candidate) take(l *store.Link) {
 func (r *run) want(c *candidate) {
 	for _, o := range c.open {
 		if o.State == store.Unknown && o.Action == provision.Create {
-			c.Resumed = true
-			if c.Link == nil && !c.Verdict.In {
-				// Whoever left before the answer to the create came may have an account all the same.
-				c.orphan, c.Want = true, o.Want
-			}
+			c.Resumed, c.sent = true, append(c.sent, o.Want)
+			// Whoever left before the answer to the create came may have an account all the same.
+			c.orphan = c.Link == nil && !c.Verdict.In
 		}
 	}
 	if !c.Verdict.In || c.failure != nil {
 		return
 	}
-	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, c.Link == nil)
+	r.wants(c, c.Link == nil)
+}
+
+func (r *run) wants(c *candidate, creating bool) {
+	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, creating)
 	if err != nil {
-		c.failure = &provision.Problem{Code: "mapping_failed", Reason: err.Error(), Recommendation: "Correct the mapping or this person's attributes; the object is tried again when either changes."}
+		c.fail(provision.Unmappable, &provision.Problem{Code: "mapping_failed", Reason: err.Error(), Recommendation: "Correct the mapping or this person's attributes; the object is tried again when either changes."})
 		return
 	}
 	c.Want = want
+}
+
+func (c *candidate) fail(because provision.Cause, p *provision.Problem) {
+	c.because, c.failure = because, p
 }
 
 func (r *run) mapped(kind directory.Kind, id string, facts mapping.Facts, creating bool) (attr.Set, error) {
@@ -253,12 +267,16 @@ func (r *run) withoutMissing(c *candidate) {
 // difference where there is one, and leave a leaver's account on.
 func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 	for _, c := range work {
-		if c.Link == nil || !slices.ContainsFunc(c.open, func(o store.OpenOperation) bool { return o.State == store.Unknown }) {
+		if c.Link == nil || c.failure != nil || !slices.ContainsFunc(c.open, func(o store.OpenOperation) bool { return o.State == store.Unknown }) {
 			continue
 		}
 		a, err := r.readBack(ctx, c.Kind, c.Link.Account.ID, false, provision.CreateUpdate)
-		if err != nil {
+		if err := r.unread(ctx, c, err); err != nil {
 			return err
+		}
+		if c.failure != nil && !c.Verdict.In {
+			// A leaver is switched off once more, whatever the account may be like.
+			c.failure, c.Link.Enabled = nil, true
 		}
 		if a == nil {
 			continue // the next write finds out, and says so
@@ -272,8 +290,42 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		for _, path := range r.app.program(c.Kind).References() {
 			delete(c.Link.Wanted, path) // shown as an account's id
 		}
-		c.reread = true
+		l := *c.link
+		l.Link = *c.Link
+		if c.Verdict.In {
+			l.Leaving, l.Rejected = noTime, ""
+		}
+		c.link, c.adopts = &l, &l
 	}
+	return nil
+}
+
+// unread takes in whether the target answered a question about one object. An object that could not be
+// asked about is tried again later; the pass ends where the credentials are refused, or several
+// questions in a row found nobody to answer them.
+func (r *run) unread(ctx context.Context, c *candidate, err error) error {
+	if err == nil {
+		r.unansweredInARow = 0
+		return nil
+	}
+	var e *connector.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Kind {
+	case connector.Unauthorised, connector.Canceled:
+		return e
+	case connector.Forbidden:
+		if why := r.lockedOut(ctx); why != nil {
+			return why
+		}
+	case connector.Unavailable:
+		if r.unansweredInARow++; r.unansweredInARow >= provision.BreakerThreshold {
+			return e
+		}
+	}
+	p := problemOf(e)
+	c.fail(provision.Unread, &p)
 	return nil
 }
 
@@ -290,13 +342,7 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 				found = append(found, c)
 			}
 		}
-		if err := r.match(ctx, directory.KindGroup, found, len(found)); err != nil {
-			return err
-		}
-		if err := r.seen(ctx, directory.KindGroup, found); err != nil {
-			return err
-		}
-		if err := r.uncertain(ctx, found); err != nil {
+		if err := r.ask(ctx, directory.KindGroup, found, len(found)); err != nil {
 			return err
 		}
 		for _, c := range found {
@@ -358,6 +404,11 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		return fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
 	}
 	c.Members = provision.Members{Add: diff.Add, Remove: diff.Remove}
+	if c.Vanished(&r.app.Application) {
+		if c.Members, err = r.anew(ctx, c, diff); err != nil {
+			return err
+		}
+	}
 	if len(diff.Forget) > 0 && !r.preview {
 		if err := r.engine.Store.ForgetMembers(ctx, r.app.ID, c.Subject.ID, diff.Forget); err != nil {
 			return err
@@ -369,6 +420,13 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		}
 	}
 	return r.withoutHeld(ctx, c)
+}
+
+// anew is the whole membership of a group that is to be made again.
+func (r *run) anew(ctx context.Context, c *candidate, diff store.MemberDiff) (provision.Members, error) {
+	kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
+	kept = slices.DeleteFunc(kept, func(m provision.Subject) bool { return slices.Contains(diff.Remove, m) })
+	return provision.Members{Add: append(kept, diff.Add...)}, err
 }
 
 // withoutHeld leaves out of the members to remove those whose removal is held already, and drops

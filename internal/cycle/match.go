@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
@@ -25,7 +26,7 @@ const walkBatch = 500
 func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate, expected int) error {
 	var need []*candidate
 	for _, c := range work {
-		if c.orphan || c.Verdict.In && c.failure == nil && (c.Link == nil || c.link.Rematch) {
+		if c.orphan || c.Verdict.In && c.failure == nil && (c.Link == nil || c.link.Rematch || c.Vanished(&r.app.Application)) {
 			need = append(need, c)
 		}
 	}
@@ -40,12 +41,20 @@ func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate,
 	for i := range need {
 		found[i] = map[string][]provision.Candidate{}
 	}
-	for _, path := range order {
-		if err := r.lookUp(ctx, kind, path, need, found); err != nil {
-			return err
+	// First by what an earlier create sent that ended without an answer: the object may have another
+	// name by now, and its account has not.
+	for nth, more := 0, true; more; nth++ {
+		more = slices.ContainsFunc(need, func(c *candidate) bool { return len(c.sent) > nth })
+		for _, path := range order {
+			if err := r.lookUp(ctx, kind, path, need, nth, found); err != nil {
+				return err
+			}
 		}
 	}
 	for i, c := range need {
+		if c.failure != nil {
+			continue
+		}
 		if err := r.settle(ctx, c, provision.ChooseMatch(order, found[i])); err != nil {
 			return err
 		}
@@ -62,14 +71,29 @@ func (r *run) matching(kind directory.Kind) []string {
 	return order
 }
 
-// lookUp adds, for each object, the accounts that have its value of one matching attribute. An
-// object that an earlier attribute has found an account for is not asked about again.
-func (r *run) lookUp(ctx context.Context, kind directory.Kind, path string, need []*candidate, found []map[string][]provision.Candidate) error {
+// known returns the nth set of values that the object's account may have: those that creates without
+// an answer sent, then those that are wanted.
+func (c *candidate) known(nth int) attr.Set {
+	switch {
+	case nth < len(c.sent):
+		return c.sent[nth]
+	case nth == len(c.sent) && !c.orphan:
+		return c.Want
+	}
+	return nil
+}
+
+// lookUp adds, for each object, the accounts that have its value of one matching attribute, in its nth
+// set of values. An object that an account has been found for is not asked about again.
+func (r *run) lookUp(ctx context.Context, kind directory.Kind, path string, need []*candidate, nth int, found []map[string][]provision.Candidate) error {
 	var values []string
 	for _, c := range need {
-		if v, ok := c.Want[path].(string); ok && v != "" {
+		if v, ok := c.known(nth)[path].(string); ok && v != "" {
 			values = append(values, v)
 		}
+	}
+	if len(values) == 0 {
+		return nil
 	}
 	seen := map[string][]provision.Candidate{}
 	if r.walked[kind] {
@@ -79,19 +103,19 @@ func (r *run) lookUp(ctx context.Context, kind directory.Kind, path string, need
 		}
 	}
 	for i, c := range need {
-		v, ok := c.Want[path].(string)
-		if !ok || v == "" || len(found[i]) > 0 && free(found[i]) {
+		v, ok := c.known(nth)[path].(string)
+		if !ok || v == "" || c.failure != nil || free(found[i]) {
 			continue
 		}
-		if r.walked[kind] {
-			found[i][path] = r.unlessOwn(c, seen[directory.Key(v)])
-			continue
+		accounts := seen[directory.Key(v)]
+		if !r.walked[kind] {
+			var err error
+			accounts, err = r.find(ctx, connector.Query{Kind: kind, Path: path, Value: v, Members: kind == directory.KindGroup, Urgency: connector.CreateUpdate})
+			if err := r.unread(ctx, c, err); err != nil {
+				return err
+			}
 		}
-		accounts, err := r.find(ctx, connector.Query{Kind: kind, Path: path, Value: v, Members: kind == directory.KindGroup, Urgency: connector.CreateUpdate})
-		if err != nil {
-			return err
-		}
-		found[i][path] = r.unlessOwn(c, accounts)
+		found[i][path] = append(found[i][path], r.unlessOwn(c, accounts)...)
 	}
 	return nil
 }
@@ -139,7 +163,7 @@ func (r *run) find(ctx context.Context, q connector.Query) ([]provision.Candidat
 		return nil, err
 	}
 	for i := range found {
-		found[i].LinkedTo = linked[found[i].ID]
+		found[i].LinkedTo = linked[found[i].ID].Name
 	}
 	return found, nil
 }
@@ -197,46 +221,44 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		return r.claimOrphan(c, m)
 	}
 	c.Match = m
-	if c.link != nil && c.link.Rematch {
+	vanished := c.Vanished(&r.app.Application)
+	if c.link != nil && c.link.Rematch && !vanished {
 		if m.Account == nil || m.Account.ID == c.Link.Account.ID || m.Problem != nil {
 			c.Match = provision.Match{}
 			return nil
 		}
 		c.Link = nil
 	}
-	if m.Account == nil {
+	if m.Account == nil && !vanished {
 		return nil
 	}
-	if other := r.claims[m.Account.ID]; other != nil && other.Subject.ID != c.Subject.ID {
-		problem := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Subject.Name, c.Subject.Name)
-		// The other is decided about after this, or waits in the queue already.
-		c.Match.Problem, other.Match.Problem = problem, problem
-		clear(r.rows)
-		return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
+	if m.Account != nil {
+		if other := r.claims[m.Account.ID]; other != nil && other.Subject.ID != c.Subject.ID {
+			problem := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Subject.Name, c.Subject.Name)
+			// The other is decided about after this, or waits in the queue already.
+			c.Match.Problem, other.Match.Problem = problem, problem
+			clear(r.rows)
+			return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
+		}
+		r.claims[m.Account.ID] = c
 	}
-	r.claims[m.Account.ID] = c
-	// What is sent only while an account is made must not be sent to one that is there already.
-	want, err := r.mapped(c.Kind, c.Subject.ID, c.facts, false)
-	if err != nil {
-		return err
-	}
-	c.Want = want
+	// What is sent only while an account is made must not be sent to one that is there already, and must
+	// be to one that takes the place of another.
+	r.wants(c, m.Account == nil)
 	return nil
 }
 
 // claimOrphan links the account of a create that ended without an answer to an object that has left
 // the scope since, so that it is switched off like that of any other leaver.
 func (r *run) claimOrphan(c *candidate, m provision.Match) error {
-	want := c.Want
-	c.Want = nil
 	if m.Problem != nil {
-		c.failure = m.Problem
+		c.fail(provision.Ambiguous, m.Problem)
 		return nil
 	}
 	if m.Account == nil {
 		return nil
 	}
-	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: want}
+	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: c.sent[len(c.sent)-1]}
 	l.Account, l.Origin, l.Enabled = provision.Subject{ID: m.Account.ID, Name: m.Account.Name}, provision.Created, m.Account.Active
 	l.Wanted, l.Answered = attr.Set{}, m.Account.Values
 	c.take(l)

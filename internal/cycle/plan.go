@@ -36,9 +36,9 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				row = nil
 				r.later = append(r.later, store.Later{Kind: c.Kind, ID: c.Subject.ID, Members: c.only})
 			case open.State == store.Planned && open.CycleID != r.cycle.ID:
-			case open.State == store.Unknown && open.Action == provision.Create && c.Link == nil && !c.orphan:
-				// Remembered until the object has its link: if it leaves the scope before, the account that this
-				// create may have made must still be found.
+			case open.State == store.Unknown && (!c.orphan || c.failure != nil):
+				// Remembered until a link that is stored says how the account stands: of a create, because the
+				// account that it may have made must be found also when the object leaves the scope before.
 			case !r.preview:
 				replaced = append(replaced, open.ID)
 				if row != nil {
@@ -52,6 +52,11 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 		if op != nil && op.Cause == provision.Matched && op.Failure == nil {
 			c.adopts = r.adoption(c, op)
+		}
+		if c.back() {
+			l := *c.link
+			l.Leaving, l.Rejected = noTime, ""
+			c.adopts = &l
 		}
 		if c.adopts != nil && !r.preview {
 			adopts = append(adopts, c.adopts)
@@ -75,6 +80,13 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 	}
 	return nil
+}
+
+// back reports whether the verdict on an object has changed since it was leaving: a grace period that
+// ran, and a removal that a person rejected, belong to that leave alone.
+func (c *candidate) back() bool {
+	under := func(o store.OpenOperation) bool { return o.State == store.Applying || o.State == store.Unknown }
+	return c.adopts == nil && c.Link != nil && c.failure == nil && c.Verdict.In && (!c.link.Leaving.IsZero() || c.link.Rejected != "") && !slices.ContainsFunc(c.open, under)
 }
 
 // adoption is the link of an account that matching found, as it is before anything is sent to it:
@@ -113,7 +125,7 @@ const rememberedRows = 5000
 func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, error) {
 	r.withoutMissing(c)
 	if p := c.failure; p != nil {
-		op := &provision.Operation{Kind: c.Kind, Action: provision.Update, Cause: provision.Unmappable, Reason: p.Reason, Urgency: provision.CreateUpdate, Source: c.Subject, Failure: p}
+		op := &provision.Operation{Kind: c.Kind, Action: provision.Update, Cause: c.because, Reason: p.Reason, Urgency: provision.CreateUpdate, Source: c.Subject, Failure: p}
 		if c.Link == nil {
 			op.Action = provision.Create
 		} else {
@@ -129,6 +141,10 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 		}
 	}
 	op := provision.Decide(&r.app.Application, c.Object)
+	if op == nil && c.escrowed {
+		// What failed is over with the scope.
+		op = &provision.Operation{Kind: c.Kind, Action: provision.Skip, Cause: c.Verdict.Cause, Reason: c.Verdict.Why() + "; there is no account", Source: c.Subject}
+	}
 	if op == nil {
 		return nil, nil
 	}
@@ -202,13 +218,9 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 }
 
 // touches reports whether an operation that sends nothing still has something to record: a link, the
-// start or the end of a grace period, a rejection or a failure that is over.
+// start of a grace period, or a failure that is over.
 func (c *candidate) touches(op *provision.Operation) bool {
-	switch {
-	case c.Link == nil, c.escrowed, c.link.Rematch, c.reread, op.Cause == provision.Leaving && c.Link.Leaving.IsZero():
-		return true
-	}
-	return c.Verdict.In && (!c.Link.Leaving.IsZero() || c.Link.Rejected != "")
+	return c.Link == nil || c.escrowed || c.link.Rematch || op.Cause == provision.Leaving && c.Link.Leaving.IsZero()
 }
 
 // guard holds what goes past the thresholds of the application. It looks at the whole plan before

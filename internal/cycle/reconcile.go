@@ -22,19 +22,21 @@ func (r *run) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.walked[kind], r.complete[kind] = true, complete
+		r.walked[kind], r.unlisted[kind] = complete, !complete
 	}
 	return nil
 }
 
 // seen fills in how the linked accounts of candidates look at the target now.
 func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) error {
-	if r.cycle.Type != Reconcile || !r.walked[kind] {
+	if r.cycle.Type != Reconcile || !r.walked[kind] && !r.unlisted[kind] {
 		return nil
 	}
+	// What this pass has written since says more than what it read before.
+	older := func(c *candidate) bool { return c.Link != nil && c.link.Modified.Before(r.began) }
 	var ids []string
 	for _, c := range work {
-		if c.Link != nil {
+		if older(c) {
 			ids = append(ids, c.Link.Account.ID)
 		}
 	}
@@ -46,13 +48,13 @@ func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) 
 		return err
 	}
 	for _, c := range work {
-		if c.Link == nil {
+		if !older(c) {
 			continue
 		}
 		if a, ok := accounts[c.Link.Account.ID]; ok {
 			c.Seen, c.Looked = &a, true
 		} else {
-			c.Looked = r.complete[kind]
+			c.Looked = r.walked[kind]
 		}
 	}
 	return nil

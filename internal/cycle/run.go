@@ -25,14 +25,16 @@ type run struct {
 
 	position int64                   // how far the feed has been read
 	looked   []*store.Work           // what has been decided about
+	began    time.Time               // before anything was read of the target
 	walked   map[directory.Kind]bool // listed completely in this pass
-	unlisted map[directory.Kind]bool // a walk was given up
-	complete map[directory.Kind]bool // and without missing any
+	unlisted map[directory.Kind]bool // a walk was given up, or may have missed some
 	coming   map[string]bool         // users who are about to get an account in this pass
 	claims   map[string]*candidate   // accounts that unlinked objects of this pass match
 
 	waiting []store.Waiting // who of the objects just decided about waits for whom
 	later   []store.Later   // objects whose turn comes when what is under way for them has ended
+
+	unansweredInARow int // questions about single objects, see unread
 
 	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
 	locked    *connector.Error
@@ -42,6 +44,7 @@ type run struct {
 	startRequests           int64
 	requests                int64 // counted here when the connector does not count
 	stopped                 *connector.Error
+	early                   bool       // stopped before the probe of a quarantined target was due
 	mu                      sync.Mutex // guards requests
 }
 
@@ -117,8 +120,8 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		return nil, err
 	}
 	r := &run{
-		engine: e, app: a, opts: opts, now: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, complete: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{},
+		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {
@@ -285,6 +288,7 @@ func (r *run) probe(ctx context.Context) error {
 	}
 	if !r.opts.ByHand && r.now.Before(p.Quarantine.NextProbe) {
 		r.stopped = &connector.Error{Kind: connector.Unavailable, Code: p.Quarantine.Code, Reason: p.Quarantine.Reason, Advice: p.Quarantine.Next}
+		r.early = true // nothing new is known, and the probe stays due when it was
 		return nil
 	}
 	if d := r.app.target.Connector.Test(ctx); !d.OK {
@@ -311,8 +315,10 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	}
 	if r.stopped != nil {
 		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()
-		if err := r.quarantine(end); err != nil {
-			return nil, err
+		if !r.early {
+			if err := r.quarantine(end); err != nil {
+				return nil, err
+			}
 		}
 	}
 	summary, serr := r.summary(end, false)

@@ -21,8 +21,9 @@ func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
 		return finished{work: w, unsent: true}
 	}
 	if w.Error != nil {
-		// Decided already: nothing may be written. Only a change can mend it.
-		return finished{work: w, result: r.failed(w, *w.Error, true)}
+		// Decided already: nothing may be written. Only a change can mend it, unless the target could not be
+		// asked.
+		return finished{work: w, result: r.failed(w, *w.Error, w.Cause != provision.Unread)}
 	}
 	if w.Action == provision.Skip {
 		return finished{work: w, result: r.skipped(w)}
@@ -140,7 +141,8 @@ func compare(action provision.Action, change connector.Change, out connector.Out
 	if sent == nil {
 		sent = change.Want
 	}
-	if change.Kind == directory.KindUser {
+	// An update says nothing about active: an account that was switched off at the target stays so.
+	if change.Kind == directory.KindUser && action != provision.Update {
 		if active := action != provision.Disable; a.Active != active {
 			differs = append(differs, "active")
 		}
@@ -319,12 +321,9 @@ func (r *run) skipped(w *work) store.Result {
 	}
 	l := *w.link
 	l.Rematch = false
-	switch {
-	case w.Cause == provision.Leaving && l.Leaving.IsZero():
+	if w.Cause == provision.Leaving && l.Leaving.IsZero() {
 		l.Leaving = r.engine.Store.Now()
 		res.Due = append(res.Due, store.Due{Kind: w.Kind, ObjectID: w.Source.ID, At: l.Leaving.Add(r.grace()), Reason: "the grace period is over"})
-	case w.Cause == provision.Unchanged:
-		l.Leaving, l.Rejected = noTime, ""
 	}
 	res.Link = &l
 	return res

@@ -58,7 +58,8 @@ type Members struct {
 //	out      enabled              disable, delete or skip, by the policy of the cause
 //	out      disabled             delete where the policy says so, else skip
 //
-// An action that the application does not list becomes a skip that says so.
+// A linked account that a complete reading did not find, and that is to be repaired, makes its
+// object a newcomer again. An action that the application does not list becomes a skip that says so.
 func Decide(app *Application, o Object) *Operation {
 	op := &Operation{Kind: o.Kind, Source: o.Subject, Urgency: CreateUpdate, Want: o.Want}
 	if o.Kind == directory.KindGroup {
@@ -74,10 +75,13 @@ func Decide(app *Application, o Object) *Operation {
 		return nil
 	case !o.Verdict.In:
 		decideLeaver(app, o, op)
-	case o.Link == nil && o.Match.Problem != nil:
+	case (o.Link == nil || o.Vanished(app)) && o.Match.Problem != nil:
 		op.fail(Ambiguous, o.Match.Problem)
 	case o.Link == nil:
 		decideNewcomer(o, op)
+	case o.Vanished(app):
+		decideNewcomer(o, op)
+		op.Reason = fmt.Sprintf("account %s (%s) vanished from the target; %s", o.Link.Account.Name, o.Link.Account.ID, op.Reason)
 	default:
 		decideLinked(app, o, op)
 	}
@@ -106,7 +110,7 @@ func decideNewcomer(o Object, op *Operation) {
 	found := o.Match.Account
 	if found == nil {
 		op.set(Create, Joined, "in scope: "+o.Verdict.Why()+"; no account matches")
-		op.Origin = Created
+		op.Target, op.Origin = Subject{}, Created
 		return
 	}
 	op.Target, op.Origin = Subject{ID: found.ID, Name: found.Name}, Adopted
@@ -151,7 +155,7 @@ func decideLinked(app *Application, o Object, op *Operation) {
 	switch {
 	case !o.Link.Enabled:
 		op.set(Enable, Returned, "in scope again: "+o.Verdict.Why())
-	case len(op.Edits)+len(op.Add)+len(op.Remove) > 0:
+	case op.writes():
 		op.set(Update, Changed, changedReason(op))
 	default:
 		op.set(Skip, Unchanged, "nothing differs from what was last sent")
@@ -181,21 +185,28 @@ func changedReason(op *Operation) string {
 	return reason
 }
 
-// leaverPolicy names, per cause, the configuration that decides what becomes of the account.
-func leaverPolicy(app *Application, c Cause) (key, policy string) {
-	switch c {
+// leaverPolicy names, per cause, the configuration that decides what becomes of the account. Where it
+// says delete and only disabling is among the actions, the lesser removal still keeps a leaver out.
+func leaverPolicy(app *Application, o Object) (key, policy, why string) {
+	key, policy = "on_unassign", app.Provisioning.OnUnassign
+	switch o.Verdict.Cause {
 	case Removed:
-		return "on_delete", app.Provisioning.OnDelete
+		key, policy = "on_delete", app.Provisioning.OnDelete
 	case Deactivated:
-		return "on_disable", app.Provisioning.OnDisable
+		key, policy = "on_disable", app.Provisioning.OnDisable
 	}
-	return "on_unassign", app.Provisioning.OnUnassign
+	why = o.Verdict.Why()
+	actions := app.Provisioning.Users.Actions
+	if policy == "delete" && o.Kind == directory.KindUser && !slices.Contains(actions, string(Delete)) && slices.Contains(actions, string(Disable)) {
+		policy, why = "disable", why+"; deactivated instead of deleted ("+key+"), because delete is not among the actions"
+	}
+	return key, policy, why
 }
 
 func decideLeaver(app *Application, o Object, op *Operation) {
 	op.Want = o.Link.Wanted
-	key, policy := leaverPolicy(app, o.Verdict.Cause)
-	cause, why := o.Verdict.Cause, o.Verdict.Why()
+	key, policy, why := leaverPolicy(app, o)
+	cause := o.Verdict.Cause
 	if o.Kind == directory.KindGroup {
 		decideLeavingGroup(o, op, policy, key)
 		return
@@ -275,17 +286,7 @@ func allow(app *Application, op *Operation) {
 	if need == Enable {
 		need = Disable
 	}
-	// Where the policy says delete and deletion is not listed but disabling is, the lesser removal
-	// still keeps the leaver out.
-	if op.Action == Skip || slices.Contains(listed, string(need)) {
-		return
-	}
-	if op.Failure != nil {
-		return
-	}
-	if op.Action == Delete && op.Kind == directory.KindUser && slices.Contains(listed, string(Disable)) {
-		op.Action = Disable
-		op.Reason += "; deactivated instead, because delete is not among the actions"
+	if op.Action == Skip || op.Failure != nil || slices.Contains(listed, string(need)) {
 		return
 	}
 	op.set(Skip, NotAllowed, fmt.Sprintf("%s is due (%s) but not among provisioning.%s.actions", op.Action, op.Reason, key))

@@ -19,6 +19,14 @@ func (o Object) reactivated() bool {
 	return !o.Link.Enabled && o.Seen != nil && o.Seen.Active
 }
 
+// Vanished reports whether the linked account is gone from the target and is to be there again: the
+// object then gets an account as a newcomer does, by matching or by a create.
+func (o Object) Vanished(app *Application) bool {
+	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && app.Provisioning.Drift.Accounts == repair
+}
+
+func (o *Operation) writes() bool { return len(o.Edits)+len(o.Add)+len(o.Remove) > 0 }
+
 // decideDrift looks at what the target shows beside what it answered last, and reports whether that
 // settles the operation. Differences that are to be repaired join the edits; differences that are
 // only to be reported become a skip that says so, unless something else is due anyway.
@@ -29,8 +37,11 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 	policy := app.Provisioning.Drift
 	switch {
 	case o.Seen == nil:
-		return drifted(op, policy.Accounts, Create, fmt.Sprintf("account %s (%s) vanished from the target", o.Link.Account.Name, o.Link.Account.ID))
+		return drifted(op, policy.Accounts, Skip, fmt.Sprintf("account %s (%s) vanished from the target", o.Link.Account.Name, o.Link.Account.ID))
 	case !o.Seen.Active && o.Link.Enabled:
+		if policy.Accounts != repair && op.writes() {
+			return false // what changed in the directory is sent all the same; the account stays off
+		}
 		return drifted(op, policy.Accounts, Enable, fmt.Sprintf("account %s was deactivated at the target", o.Link.Account.Name))
 	}
 	var paths []string
@@ -55,7 +66,7 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 		}
 		return false
 	}
-	if len(op.Edits)+len(op.Add)+len(op.Remove) > 0 || !o.Link.Enabled {
+	if op.writes() || !o.Link.Enabled {
 		return false
 	}
 	return drifted(op, policy.Attributes, Update, reason)
@@ -66,9 +77,6 @@ func drifted(op *Operation, policy string, mend Action, reason string) bool {
 	switch policy {
 	case repair:
 		op.set(mend, Drifted, reason)
-		if mend == Create {
-			op.Target, op.Origin = Subject{}, Created
-		}
 	case report:
 		op.set(Skip, Drifted, reason+"; reported only (provisioning.drift)")
 	default:

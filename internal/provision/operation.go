@@ -51,6 +51,7 @@ const (
 	Drifted     Cause = "drifted"     // the target differs from its last answer
 	Ambiguous   Cause = "ambiguous"   // two accounts for one person, or two people for one account
 	Unmappable  Cause = "unmappable"  // a mapping failed for this person
+	Unread      Cause = "unread"      // the target could not show whether, or how, the account is there
 )
 
 // Subject is a directory object or an account by id and name.

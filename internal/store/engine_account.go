@@ -125,16 +125,24 @@ func (s *Store) SeenByID(ctx context.Context, appID string, kind directory.Kind,
 	})
 }
 
-// LinkedTo returns, for account ids, the name of the object that each is linked to.
-func (s *Store) LinkedTo(ctx context.Context, appID string, kind directory.Kind, accounts []string) (map[string]string, error) {
-	return read(ctx, s, func(tx *Tx) (map[string]string, error) {
-		found, err := rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) },
-			`select account_id, object_name from links where app_id = $1 and type = $2 and account_id in `+tx.in("$3"), appID, string(kind), list(accounts))
-		by := make(map[string]string, len(found))
-		for _, v := range found {
-			by[v.ID] = v.Name
+// LinkedTo returns, for account ids, the object that each is linked to.
+func (s *Store) LinkedTo(ctx context.Context, appID string, kind directory.Kind, accounts []string) (map[string]provision.Subject, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]provision.Subject, error) {
+		by := make(map[string]provision.Subject, len(accounts))
+		rows, err := tx.Query(ctx, `select account_id, object_id, object_name from links where app_id = $1 and type = $2 and account_id in `+tx.in("$3"), appID, string(kind), list(accounts))
+		if err != nil {
+			return nil, err
 		}
-		return by, err
+		defer rows.Close()
+		for rows.Next() {
+			var account string
+			var v provision.Subject
+			if err := rows.Scan(&account, &v.ID, &v.Name); err != nil {
+				return nil, err
+			}
+			by[account] = v
+		}
+		return by, rows.Err()
 	})
 }
 

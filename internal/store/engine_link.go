@@ -110,18 +110,24 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		var linked []Result
+		var links []*Link
+		var ops []*Operation
 		for _, r := range results {
-			if err := tx.record(ctx, r); err != nil {
-				return fmt.Errorf("record operation %s: %w", r.Op.ID, err)
+			ops = append(ops, r.Op)
+			if r.Link == nil {
+				continue
 			}
-			if r.Link != nil && r.Op.Kind == directory.KindUser {
+			links = append(links, r.Link)
+			if r.Op.Kind == directory.KindUser {
 				linked = append(linked, r)
 			}
 		}
-		var links []*Link
+		if err := tx.replaceAccounts(ctx, links, ops); err != nil {
+			return err
+		}
 		for _, r := range results {
-			if r.Link != nil {
-				links = append(links, r.Link)
+			if err := tx.record(ctx, r); err != nil {
+				return fmt.Errorf("record operation %s: %w", r.Op.ID, err)
 			}
 		}
 		if err := tx.writeLinks(ctx, links); err != nil {
@@ -129,6 +135,38 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		}
 		return tx.wake(ctx, linked)
 	})
+}
+
+// replaceAccounts forgets the accounts of objects that are about to be linked to others: memberships
+// and references that named them mean nothing any more.
+func (tx *Tx) replaceAccounts(ctx context.Context, links []*Link, ops []*Operation) error {
+	objects := map[string][]string{}
+	account := map[string]string{}
+	for _, l := range links {
+		objects[l.AppID] = append(objects[l.AppID], l.ObjectID)
+		account[l.ObjectID] = l.Account.ID
+	}
+	var references []string
+	for _, o := range ops {
+		if o.Kind == directory.KindUser {
+			references = o.References
+		}
+	}
+	for app, ids := range objects {
+		rows, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and object_id in `+tx.in("$2"), app, list(ids))
+		if err != nil {
+			return err
+		}
+		for _, l := range rows {
+			if l.Account.ID == account[l.ObjectID] {
+				continue
+			}
+			if err := tx.forgetAccount(ctx, app, l.Kind, l.ObjectID, references); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (tx *Tx) record(ctx context.Context, r Result) error {
@@ -145,13 +183,10 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 				return err
 			}
 		}
-		column := "user_id"
-		if o.Kind == directory.KindGroup {
-			column = "group_id"
-		} else if err := tx.forgetAccount(ctx, o); err != nil {
+		if err := tx.forgetAccount(ctx, o.AppID, o.Kind, o.Source.ID, o.References); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and `+column+` = $2`, o.AppID, o.Source.ID); err != nil {
+		if err := tx.settle(ctx, o.AppID, []string{o.Source.ID}); err != nil {
 			return err
 		}
 	}
@@ -224,10 +259,18 @@ func (tx *Tx) recordOperation(ctx context.Context, o *Operation) error {
 	if len(o.Hidden) == 0 && !o.Anew {
 		return nil
 	}
+	return tx.keep(ctx, o)
+}
+
+// keep stores an operation as it may be kept once it is over. One without an answer is not over: what it
+// sent is what its account is looked for by.
+func (tx *Tx) keep(ctx context.Context, o *Operation) error {
 	kept := *o
-	kept.Operation = o.Redacted()
-	_, err := tx.Exec(ctx, `update operations set action = $2, cause = $3, origin = $4, want = $5, detail = $6 where id = $1`,
-		o.ID, string(o.Action), string(o.Cause), string(o.Origin), jsonText(kept.Want), jsonText(detailOf(&kept)))
+	if o.State != Unknown {
+		kept.Operation = o.Redacted()
+	}
+	_, err := tx.Exec(ctx, `update operations set state = $2, action = $3, cause = $4, origin = $5, want = $6, detail = $7 where id = $1`,
+		o.ID, string(o.State), string(o.Action), string(o.Cause), string(o.Origin), jsonText(kept.Want), jsonText(detailOf(&kept)))
 	return err
 }
 
@@ -247,27 +290,34 @@ func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 	return err
 }
 
-// forgetAccount has everything looked at again that spoke of an account which is gone: the groups
-// that it was a member of, and the reports whose manager it was. What was sent for them named an
-// account id that means nothing any more.
-func (tx *Tx) forgetAccount(ctx context.Context, o *Operation) error {
+// forgetAccount drops the memberships of an account or a group that is gone, and has everything looked
+// at again that spoke of the account: the groups that it was a member of, and the reports whose manager
+// it was. What was sent for them named an account id that means nothing any more.
+func (tx *Tx) forgetAccount(ctx context.Context, appID string, kind directory.Kind, object string, references []string) error {
+	if kind == directory.KindGroup {
+		_, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2`, appID, object)
+		return err
+	}
 	if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
 		select app_id, 'group', group_id, user_id, $3, 'the member''s account is gone' from link_members where app_id = $1 and user_id = $2
-		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, o.AppID, o.Source.ID, tx.now()); err != nil {
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, object, tx.now()); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and user_id = $2`, appID, object); err != nil {
 		return err
 	}
 	const reports = ` and object_id in (select id from users where manager_id = $2)`
 	if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
 		select app_id, type, object_id, '', $3, 'the manager''s account is gone' from links where app_id = $1 and type = 'user'`+reports+`
-		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, o.AppID, o.Source.ID, tx.now()); err != nil {
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, object, tx.now()); err != nil {
 		return err
 	}
-	linked, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = 'user'`+reports, o.AppID, o.Source.ID)
+	linked, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = 'user'`+reports, appID, object)
 	for _, l := range linked {
-		for _, path := range o.References {
+		for _, path := range references {
 			delete(l.Wanted, path)
 		}
-		if _, err := tx.Exec(ctx, `update links set wanted = $1 where app_id = $2 and type = 'user' and object_id = $3`, jsonText(l.Wanted), o.AppID, l.ObjectID); err != nil {
+		if _, err := tx.Exec(ctx, `update links set wanted = $1 where app_id = $2 and type = 'user' and object_id = $3`, jsonText(l.Wanted), appID, l.ObjectID); err != nil {
 			return err
 		}
 	}
@@ -313,7 +363,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		return nil
 	}
 	for app, ids := range settled {
-		if _, err := tx.Exec(ctx, `update operations set state = 'failed' where app_id = $1 and `+isOpen+` and state = 'unknown' and object_id in `+tx.in("$2"), app, list(ids)); err != nil {
+		if err := tx.settle(ctx, app, ids); err != nil {
 			return err
 		}
 	}
@@ -321,6 +371,19 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 	return tx.insert(ctx, "links", names, rows, `on conflict (app_id, type, object_id) do update set object_name = excluded.object_name,
 		account_id = excluded.account_id, account_name = excluded.account_name, origin = excluded.origin, enabled = excluded.enabled, wanted = excluded.wanted,
 		sent = excluded.sent, answered = excluded.answered, rejected = excluded.rejected, leaving_at = excluded.leaving_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
+}
+
+// settle ends the operations of objects that ended without an answer: how the accounts stand is known
+// now. What was wanted is no longer needed to look for them, so nothing sensitive stays.
+func (tx *Tx) settle(ctx context.Context, appID string, objects []string) error {
+	open, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where app_id = $1 and `+isOpen+` and state = 'unknown' and object_id in `+tx.in("$2"), appID, list(objects))
+	for _, o := range open {
+		o.State = Failed
+		if err := tx.keep(ctx, o); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // wake makes due whatever waited for the users that have just been linked or switched on.

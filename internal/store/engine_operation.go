@@ -176,6 +176,9 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 				return err
 			}
 		}
+		if err := tx.replaceAccounts(ctx, adopts, ops); err != nil {
+			return err
+		}
 		if err := tx.writeLinks(ctx, adopts); err != nil {
 			return err
 		}
