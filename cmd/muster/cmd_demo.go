@@ -221,14 +221,15 @@ func (st *stage) step(before string, line []string, want, lines int) error {
 		}
 		args = append(args, w)
 	}
-	var whole bytes.Buffer
-	std := streams{in: strings.NewReader(""), out: &whole, err: st.err}
-	if lines == 0 {
-		std.out = out
+	var whole, notes bytes.Buffer
+	std := streams{in: strings.NewReader(""), out: out, err: st.err}
+	if lines > 0 {
+		std.out, std.err = &whole, &notes
 	}
 	got := run(st, args, std)
 	if lines > 0 {
 		shorten(out, whole.String(), lines)
+		fmt.Fprint(st.err, notes.String())
 	}
 	st.steps = append(st.steps, demoStep{Command: "muster " + typed(line), Exit: got})
 	if err := st.Err(); err != nil {

@@ -46,7 +46,7 @@ func (c *heldListCmd) Run(s *session) error {
 				s.say("%s", s.wrapped("why: ", 5, o.Hold))
 			}
 		}
-		s.note("next: muster held %s approve --all, or reject; --user, --group, --id pick single ones", s.cli.Held.App.App)
+		s.note("next: muster held %s approve --all (or reject; or --user, --group, --id)", s.cli.Held.App.App)
 	})
 	return nil
 }

@@ -102,9 +102,9 @@ func (c *logsCmd) print(s *session, r admin.Record) {
 	}
 	head := fmt.Sprintf("%s  %s  %s  %s", when(r.Time), plain(r.Application), r.Action, name)
 	room := s.width - 10
-	s.say("%s  %s", pad(cut(head, room), 0), s.status(r.Status))
+	s.say("%s  %s", cut(head, room), s.status(r.Status))
 	if c.Verbose {
-		printRecord(s, r)
+		printSteps(s, r)
 	} else if e := r.Error; e != nil {
 		s.say("%s", s.wrapped("  "+s.red("why")+"   ", 8, fmt.Sprintf("%s (%s)", e.Reason, e.Code)))
 		if e.Recommendation != "" {

@@ -62,6 +62,11 @@ func printRecord(s *session, r admin.Record) {
 		name = "group " + name
 	}
 	s.say("%s %s: %s", s.action(r.Action, marks[r.Action].sign+" "+string(r.Action)), s.bold(name), s.status(r.Status))
+	printSteps(s, r)
+}
+
+// printSteps prints how a record came about: steps, changes, and what went wrong.
+func printSteps(s *session, r admin.Record) {
 	for i, step := range r.Steps {
 		s.say("%s", s.wrapped(fmt.Sprintf("  %d %-10s %s ", i+1, step.Name, s.tick(step.Status)), 17, step.Description))
 	}
