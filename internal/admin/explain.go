@@ -61,9 +61,7 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 	if l := x.Link; l != nil && !x.Verdict.In && l.Rejected != "" {
 		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: fmt.Sprintf("a person rejected the %s: the account is kept until what speaks for that changes", l.Rejected)})
 	}
-	for _, r := range obstacles(app, x.Verdict.In) {
-		out.Rules = append(out.Rules, r)
-	}
+	out.Rules = append(out.Rules, obstacles(app, x.Verdict.In)...)
 	if p := x.Problem; p != nil {
 		out.Rules = append(out.Rules, provision.Rule{Rule: "mapping", Detail: p.Reason + ": " + p.Recommendation})
 	}
