@@ -297,7 +297,7 @@ func TestMembershipModel(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			run := fmt.Sprint(rapid.Uint64().Draw(rt, "run"))
 			var people, teams []string
-			for i := range 4 {
+			for i := range 3 {
 				people = append(people, person(t, s, fmt.Sprintf("p%d-%s-%s", i, run, newName())))
 				teams = append(teams, group(t, s, fmt.Sprintf("g%d-%s-%s", i, run, newName())))
 			}
@@ -314,7 +314,7 @@ func TestMembershipModel(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 				into := rapid.SampledFrom(teams).Draw(rt, "group")
 				member := users(rapid.SampledFrom(people).Draw(rt, "user"))
 				if rapid.Bool().Draw(rt, "nest") {

@@ -171,11 +171,17 @@ func TestQueriesDoNotGrow(t *testing.T) {
 		ctx := t.Context()
 		cost := map[int]int64{}
 		ids := map[int]string{}
-		size := 0
+		_, err := s.Import(ctx, made{to: 1000, bare: true}, store.ImportOptions{Source: "made"})
+		must(t)(err)
 		for _, n := range []int{1000, 20_000} {
-			_, err := s.Import(ctx, made{from: size, to: n, bare: true}, store.ImportOptions{Source: "made"})
-			must(t)(err)
-			size = n
+			for copy := 1; copy < n/1000; copy++ {
+				must(t)(s.Write(ctx, func(tx *store.Tx) error {
+					_, err := tx.Exec(ctx, `insert into users (id, source, user_name, user_name_key, active, attributes, search, created_at, modified_at)
+						select id || $1, source, user_name || $1, user_name_key || $1, active, attributes, search, created_at, modified_at
+						from users where user_name like 'bare%' and user_name not like '%copy%'`, fmt.Sprint("copy", copy))
+					return err
+				}))
+			}
 			ids[n] = person(t, s, fmt.Sprint("probe", n))
 			before := s.Queries()
 			_, changed, err := s.UpdateUser(ctx, store.Actor{}, ids[n], store.UserEdit{Attributes: directory.Edit{"title": "new"}})
