@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -383,4 +382,21 @@ func TestCancelledLeaveStartsAnew(t *testing.T) {
 	w.active("ada", false)
 }
 
-var _ = slices.Sort[[]string]
+// Who joins a group while their account is off is a member when it is on again.
+func TestJoinedWhileAway(t *testing.T) {
+	onEach(t, func(w *world) {
+		small(w)
+		w.group("Club", "ada")
+		w.assign("Club")
+		w.sync()
+		w.set("bob", "active", false)
+		w.sync()
+		w.join("Club", "bob")
+		w.sync()
+		w.groupMembers("Club", "ada")
+		w.set("bob", "active", true)
+		w.sync()
+		w.groupMembers("Club", "ada", "bob")
+		w.again()
+	})
+}

@@ -409,8 +409,8 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 			return err
 		}
 	}
-	if len(diff.Forget) > 0 && !r.preview {
-		if err := r.engine.Store.ForgetMembers(ctx, r.app.ID, c.Subject.ID, diff.Forget); err != nil {
+	if len(diff.Forget)+len(diff.Back) > 0 && !r.preview {
+		if err := r.engine.Store.ForgetMembers(ctx, r.app.ID, c.Subject.ID, diff.Forget, diff.Back); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			return err
 		}
 		row := r.row(c, op)
+		var approved []provision.Subject // members
 		for _, open := range c.open {
 			switch {
 			case open.State == store.Held && open.Removals == 0 && row != nil && row.Action == open.Action && !r.opts.ApproveHeld:
@@ -39,14 +40,18 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			case open.State == store.Unknown && (!c.orphan || c.failure != nil):
 				// Remembered until a link that is stored says how the account stands: of a create, because the
 				// account that it may have made must be found also when the object leaves the scope before.
+			case open.State == store.Approved && row != nil && row.Action == open.Action && open.Removals == 0:
+				row.Approved = true // and the approval stays until this is done
+			case open.State == store.Approved && row != nil && slices.ContainsFunc(row.Remove, func(m provision.Subject) bool { return hasSubject(open.Remove, m) }):
+				approved = append(approved, open.Remove...)
 			case !r.preview:
 				replaced = append(replaced, open.ID)
-				if row != nil {
-					row.Approved = row.Approved || open.State == store.Approved
-				}
 			}
 		}
-		if row != nil {
+		switch {
+		case row != nil && len(approved) > 0:
+			rows = append(rows, r.splitApproved(row, approved)...)
+		case row != nil:
 			rows = append(rows, row)
 			r.expects(c, row)
 		}
@@ -80,6 +85,27 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 	}
 	return nil
+}
+
+// splitApproved lets those members go whose removal was approved; the removal of others in the same
+// operation is for the guard to weigh, and becomes an operation apart.
+func (r *run) splitApproved(row *store.Operation, approved []provision.Subject) []*store.Operation {
+	is := func(m provision.Subject) bool { return hasSubject(approved, m) }
+	others := slices.DeleteFunc(slices.Clone(row.Remove), is)
+	if len(others) == 0 {
+		row.Approved = true
+		return []*store.Operation{row}
+	}
+	apart := *row
+	apart.ID, apart.Approved, apart.Urgency = r.engine.Store.NewID(), true, provision.Removal
+	apart.Edits, apart.Add, apart.Found, apart.Want = nil, nil, nil, nil
+	apart.Remove = slices.DeleteFunc(slices.Clone(row.Remove), func(m provision.Subject) bool { return !is(m) })
+	row.Remove = others
+	return []*store.Operation{&apart, row}
+}
+
+func hasSubject(list []provision.Subject, m provision.Subject) bool {
+	return slices.ContainsFunc(list, func(s provision.Subject) bool { return s.ID == m.ID })
 }
 
 // back reports whether the verdict on an object has changed since it was leaving: a grace period that

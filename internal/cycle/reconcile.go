@@ -183,5 +183,6 @@ func (r *run) line(o *store.Operation) string {
 			delete(shown.Want, path)
 		}
 	}
-	return fmt.Sprintf("%s %s %s %s %t %v", o.Kind, o.Action, o.Source.ID, o.Target.ID, o.State == store.Held, shown.Changes())
+	held := o.State == store.Held && !r.opts.ApproveHeld
+	return fmt.Sprintf("%s %s %s %s %t %v", o.Kind, o.Action, o.Source.ID, o.Target.ID, held, shown.Changes())
 }

@@ -385,8 +385,9 @@ func (s *Store) GroupObjects(ctx context.Context, appID string, ids []string) (m
 type MemberDiff struct {
 	Add     []provision.Subject // are to be members, and have or will have an account
 	Remove  []provision.Subject // Muster added them, and they do not belong there any more
-	Missing []string            // belong there and have no account: the group waits for them
+	Missing []string            // belong there and have no account that is on: the group waits for them
 	Forget  []string            // were members before Muster came and left the directory's group: no longer of interest
+	Back    []string            // belong there again after a person rejected their removal
 }
 
 // MemberDiff compares the membership that a group is to have, nested groups flattened, with the one
@@ -414,27 +415,30 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			args = append(args, list(only))
 		}
 		type row struct {
-			id, name                     string
-			linked, enabled, kept, stale bool
-			coming, going                bool
+			id, name                       string
+			enabled, kept, stale, rejected bool
+			coming, going                  bool
 		}
 		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
 		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
-			return x, r.Scan(&x.id, &x.name, &x.linked, &x.enabled, &x.kept, &x.stale, &x.coming, &x.going)
+			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.coming, &x.going)
 		}, belongs+`
-			select u.id, u.user_name, l.object_id is not null, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false),
+			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false),
 				`+planned+`('create','enable','update','skip')), `+planned+`('disable','delete'))
 			from belongs b join users u on u.id = b.id and u.deleted_at is null
 			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
 			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
-			where lm.user_id is null or lm.stale order by u.user_name`, args...)
+			where lm.user_id is null or lm.stale or lm.rejected order by u.user_name`, args...)
 		if err != nil {
 			return d, err
 		}
 		for _, r := range rows {
+			if r.rejected {
+				d.Back = append(d.Back, r.id)
+			}
 			switch {
-			case r.going, r.linked && !r.enabled && !r.coming:
-			case r.linked || r.coming:
+			case r.kept && !r.stale:
+			case r.enabled && !r.going, r.coming:
 				d.Add = append(d.Add, provision.Subject{ID: r.id, Name: r.name})
 			default:
 				d.Missing = append(d.Missing, r.id)
@@ -474,9 +478,13 @@ func (s *Store) KeptMembers(ctx context.Context, appID, groupID string) ([]provi
 }
 
 // ForgetMembers drops members that were in a target's group before Muster came and that do not
-// belong to it any more: they stay there, and are no longer of interest.
-func (s *Store) ForgetMembers(ctx context.Context, appID, groupID string, users []string) error {
+// belong to it any more: they stay there, and are no longer of interest. Of those who are back it
+// forgets that their removal was rejected once.
+func (s *Store) ForgetMembers(ctx context.Context, appID, groupID string, users, back []string) error {
 	return s.Write(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `update link_members set rejected = $1 where app_id = $2 and group_id = $3 and user_id in `+tx.in("$4"), false, appID, groupID, list(back)); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and origin = 'found' and user_id in `+tx.in("$3"), appID, groupID, list(users))
 		return err
 	})

@@ -174,6 +174,11 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		return err
 	}
 	o := r.Op
+	if o.State == Applied && o.Approved {
+		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1 where app_id = $2 and object_id = $3 and `+isOpen+` and state = 'approved'`, tx.now(), o.AppID, o.Source.ID); err != nil {
+			return err
+		}
+	}
 	if r.Unlink {
 		for _, q := range []string{
 			`delete from links where app_id = $1 and type = $2 and object_id = $3`,
@@ -186,7 +191,7 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		if err := tx.forgetAccount(ctx, o.AppID, o.Kind, o.Source.ID, o.References); err != nil {
 			return err
 		}
-		if err := tx.settle(ctx, o.AppID, []string{o.Source.ID}); err != nil {
+		if err := tx.settle(ctx, o.AppID, []string{o.Source.ID}, nil); err != nil {
 			return err
 		}
 	}
@@ -341,7 +346,9 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 	rows := make([][]any, 0, len(links))
 	seen := map[string]int{}
 	settled := map[string][]string{}
+	enabled := map[string]bool{}
 	for _, l := range links {
+		enabled[l.ObjectID] = l.Enabled
 		settled[l.AppID] = append(settled[l.AppID], l.ObjectID)
 		created := l.Created
 		if created.IsZero() {
@@ -363,7 +370,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		return nil
 	}
 	for app, ids := range settled {
-		if err := tx.settle(ctx, app, ids); err != nil {
+		if err := tx.settle(ctx, app, ids, enabled); err != nil {
 			return err
 		}
 	}
@@ -374,11 +381,15 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 }
 
 // settle ends the operations of objects that ended without an answer: how the accounts stand is known
-// now. What was wanted is no longer needed to look for them, so nothing sensitive stays.
-func (tx *Tx) settle(ctx context.Context, appID string, objects []string) error {
+// now, and a removal whose account is off was carried out: the guard counts it. What was wanted is no
+// longer needed to look for them, so nothing sensitive stays.
+func (tx *Tx) settle(ctx context.Context, appID string, objects []string, enabled map[string]bool) error {
 	open, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where app_id = $1 and `+isOpen+` and state = 'unknown' and object_id in `+tx.in("$2"), appID, list(objects))
 	for _, o := range open {
 		o.State = Failed
+		if accounts, _ := o.Removals(); accounts > 0 && !enabled[o.Source.ID] {
+			o.State = Applied
+		}
 		if err := tx.keep(ctx, o); err != nil {
 			return err
 		}

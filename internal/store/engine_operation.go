@@ -249,19 +249,31 @@ type OpenOperation struct {
 	Origin   provision.Origin
 	Approved bool
 	Removals int
-	Want     attr.Set // of a create that ended without an answer: what to look for it by
+	Want     attr.Set            // of a create that ended without an answer: what to look for it by
+	Remove   []provision.Subject // of an approved change of a group's members
 }
 
 func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[string][]OpenOperation, error) {
 	scan := func(row scanner) (OpenOperation, error) {
 		var o OpenOperation
-		var want string
-		if err := row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals, &want); err != nil || want == "" {
+		var want, members string
+		if err := row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals, &want, &members); err != nil {
 			return o, err
+		}
+		if members != "" {
+			var d detail
+			if err := json.Unmarshal([]byte(members), &d); err != nil {
+				return o, err
+			}
+			o.Remove = d.Remove
+		}
+		if want == "" {
+			return o, nil
 		}
 		return o, json.Unmarshal([]byte(want), &o.Want)
 	}
-	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end
+	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end,
+			case when o.state = 'approved' and o.removals > 0 then o.detail else '' end
 		from operations o join cycles c on c.id = o.cycle_id
 		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.`+isOpen+` and c.state <> 'planned'`, appID, ids)
 	if err != nil {
@@ -280,14 +292,14 @@ const waits = `cycle_id in (select id from cycles where state <> 'planned')`
 // Tally counts what the guard looks at for an application, over a window that began at since, for
 // the operations that a cycle has planned: first for accounts and groups, then per group for the
 // members that leave it. What is held already counts with what is planned, so that removals which
-// trickle in one by one join those that wait.
+// trickle in one by one join those that wait, and so does what is under way or ended without an answer.
 func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Time) (accounts, updates provision.Tally, groups map[string]provision.Tally, err error) {
 	groups = map[string]provision.Tally{}
 	err = s.Read(ctx, func(tx *Tx) error {
 		row := tx.QueryRow(ctx, `select
 			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state in ('applying','unknown') or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
 			(select count(*) from operations where app_id = $1 and state = 'applied' and action = 'update' and type = 'user' and not approved and finished_at >= $2),
 			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
 			appID, millis(since), cycleID)
@@ -302,7 +314,7 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
 			var c count
 			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
-		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state = 'held' and not h.approved and h.cycle_id in (select id from cycles where state <> 'planned')), 0),
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state in ('held','applying','unknown') and not h.approved and h.cycle_id in (select id from cycles where state <> 'planned')), 0),
 				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
 			from operations o where o.cycle_id = $3 and o.type = 'group' and o.state = 'planned' and o.removals > 0 and not o.approved
