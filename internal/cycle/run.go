@@ -89,6 +89,9 @@ func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Optio
 // Plan makes one pass that decides everything and sends no write. The plan is stored and can be run
 // by its id as long as it holds.
 func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Options) (*store.Cycle, error) {
+	if err := e.putRight(ctx, app); err != nil {
+		return nil, err
+	}
 	r, err := e.begin(ctx, app, opts, "planned")
 	if err != nil {
 		return nil, err
@@ -108,6 +111,18 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	}
 	r.cycle.Watermark, r.cycle.Requests = r.position, r.sent()
 	return r.cycle, e.Store.SaveCycle(ctx, r.cycle)
+}
+
+// putRight deals with what a killed process left, as the next cycle would: a plan would take it for
+// work that is under way. While a cycle runs, what it has under way is left to it.
+func (e *Engine) putRight(ctx context.Context, app *provision.Application) error {
+	holder := e.Store.NewID()
+	ours, _, err := e.Store.Lease(ctx, app.ID, holder, e.Node, e.leaseTime())
+	if err != nil || !ours {
+		return err
+	}
+	_, _, err = e.Store.RecoverOperations(ctx, app.ID)
+	return errors.Join(err, e.Store.EndLease(context.WithoutCancel(ctx), app.ID, holder))
 }
 
 func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Options, state string) (*run, error) {
