@@ -40,7 +40,7 @@ func (c *appListCmd) Run(s *session) error {
 		return err
 	}
 	list := []listedApp{}
-	t := &table{head: []string{"APPLICATION", "TEMPLATE", "!STATUS", "ENDPOINT", "!ASSIGNED"}}
+	t := &table{head: []string{"*APPLICATION", "TEMPLATE", "!STATUS", "ENDPOINT", "!ASSIGNED"}}
 	for _, a := range apps {
 		row := listedApp{ID: a.ID, Name: a.Name, Template: a.Template, Status: a.Provisioning.Status, Endpoint: a.Connection.Endpoint, Assignments: a.Assignments}
 		if row.Assignments == nil {

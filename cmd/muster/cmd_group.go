@@ -32,7 +32,7 @@ func (c *groupListCmd) Run(s *session) error {
 	if s.json {
 		return streamJSON(s.out, struct{}{}, "groups", groupResources(groups))
 	}
-	return listed(s, groups, []string{"GROUP", "SOURCE", "!ID"}, "group", "groups", func(g directory.Group) []string {
+	return listed(s, groups, []string{"*GROUP", "SOURCE", "!ID"}, "group", "groups", func(g directory.Group) []string {
 		return []string{g.DisplayName, g.Source, g.ID}
 	})
 }

@@ -33,7 +33,7 @@ func (c *heldListCmd) Run(s *session) error {
 			s.say("nothing is held")
 			return
 		}
-		t := &table{head: []string{"!ACTION", "!TYPE", "NAME", "!ID"}}
+		t := &table{head: []string{"!ACTION", "!TYPE", "*NAME", "!ID"}}
 		for _, o := range held.Operations {
 			t.add(string(o.Action), string(o.Type), o.Source.Name, o.ID)
 		}

@@ -68,6 +68,9 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		row("quarantine", "since %s: %s", when(q.Since), q.Reason)
 		row("", "next probe %s", when(q.NextProbe))
 	}
+	if len(a.Waiting) == 0 {
+		row("for you", "nothing")
+	}
 	for _, w := range a.Waiting {
 		s.say("%s", s.wrapped("  "+s.yellow("for you")+"     ", 14, w.What))
 		s.say("              %s", w.Next)

@@ -38,7 +38,7 @@ func (c *userListCmd) Run(s *session) error {
 	if s.json {
 		return streamJSON(s.out, struct{}{}, "users", resources(users))
 	}
-	return listed(s, users, []string{"USERNAME", "NAME", "E-MAIL", "!ACTIVE"}, "user", "users", func(u directory.User) []string {
+	return listed(s, users, []string{"*USERNAME", "NAME", "E-MAIL", "!ACTIVE"}, "user", "users", func(u directory.User) []string {
 		active := "yes"
 		if !u.Active {
 			active = "no"

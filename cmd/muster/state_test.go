@@ -5,10 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector/connectortest"
@@ -117,6 +121,51 @@ func TestInUse(t *testing.T) {
 	p.run(0, "status")
 	p.run(0, "user list")
 	p.run(0, "backup", filepath.Join(p.dir, "all.muster"))
+}
+
+// TestPlanAfterKill: what a killed process had under way is planned again, not taken for done.
+func TestPlanAfterKill(t *testing.T) {
+	t.Parallel()
+	target := connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{})
+	reached, once := make(chan struct{}), sync.Once{}
+	var open atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && !open.Load() {
+			once.Do(func() { close(reached) })
+			panic(http.ErrAbortHandler) // nothing is created, and nobody is told
+		}
+		target.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	p := &typing{t: t, dir: dir, flags: []string{"--data", filepath.Join(dir, "data")}}
+	people := "userName,emails\n"
+	for i := range 40 {
+		people += fmt.Sprintf("p%[1]d@example.org,p%[1]d@example.org\n", i)
+	}
+	p.run(0, "import", p.write("people.csv", people))
+	p.run(0, "config apply", p.write("target.yaml", fmt.Sprintf("applications:\n- name: target\n  template: scim2\n  connection: {endpoint: %q, auth: {type: bearer, token: %s}}\n  provisioning: {scope: all}\n", server.URL+"/scim/v2/", connectortest.Token)))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, append(p.flags, "sync", "target")...)
+	c.Args[0] = "muster" // see TestMain
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // it was killed
+	open.Store(true)
+	if out, _ := p.run(0, "plan target"); !strings.Contains(out, "40 to create") {
+		t.Errorf("the plan: %s", out)
+	}
+	if out, _ := p.run(0, "sync target"); !strings.Contains(out, "40 created") {
+		t.Errorf("the sync: %s", out)
+	}
 }
 
 // TestNoWrite ends with 1 when the output takes nothing more.

@@ -66,7 +66,8 @@ func plain(s string) string {
 	return strings.TrimSpace(clean)
 }
 
-// table is rows under a heading. A column whose heading begins with "!" is never shortened.
+// table is rows under a heading. A column whose heading begins with "!" is never shortened; one with "*",
+// which people copy from, only when the others have hardly any room left.
 type table struct {
 	head []string
 	rows [][]string
@@ -80,10 +81,10 @@ const gap = 2
 // write prints the table within a width: the widest column gives way first.
 func (t *table) write(w io.Writer, limit int, p paint) {
 	size := make([]int, len(t.head))
-	fixed := make([]bool, len(t.head))
+	least := make([]int, len(t.head)) // how narrow a column may become before the others do
 	head := make([]string, len(t.head))
 	for i, h := range t.head {
-		head[i], fixed[i] = strings.CutPrefix(h, "!")
+		head[i], least[i] = strings.TrimLeft(h, "!*"), 10
 		size[i] = width(head[i])
 	}
 	for _, row := range t.rows {
@@ -92,18 +93,18 @@ func (t *table) write(w io.Writer, limit int, p paint) {
 			size[i] = max(size[i], width(row[i]))
 		}
 	}
-	for total(size) > limit {
-		widest := -1
-		for i, n := range size {
-			if !fixed[i] && n > 4 && (widest < 0 || n > size[widest]) {
-				widest = i
-			}
+	for i, h := range t.head {
+		if strings.HasPrefix(h, "!") || strings.HasPrefix(h, "*") {
+			least[i] = size[i]
 		}
-		if widest < 0 {
-			break
-		}
-		size[widest]--
 	}
+	shrink(size, least, limit)
+	for i, h := range t.head {
+		if !strings.HasPrefix(h, "!") {
+			least[i] = 4
+		}
+	}
+	shrink(size, least, limit)
 	line := func(cells []string) string {
 		var b strings.Builder
 		for i, cell := range cells {
@@ -117,6 +118,22 @@ func (t *table) write(w io.Writer, limit int, p paint) {
 	fmt.Fprintln(w, p.dim(line(head)))
 	for _, row := range t.rows {
 		fmt.Fprintln(w, line(row))
+	}
+}
+
+// shrink makes the widest column narrower until the row fits, or none can give way.
+func shrink(size, least []int, limit int) {
+	for total(size) > limit {
+		widest := -1
+		for i, n := range size {
+			if n > least[i] && (widest < 0 || n > size[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		size[widest]--
 	}
 }
 

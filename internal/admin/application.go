@@ -248,6 +248,7 @@ func waiting(app *provision.Application, s ApplicationStatus, token bool) []Wait
 		{s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},
 		{s.Parked > 0, plural(s.Parked, "object needs", "objects need") + " a person", "muster logs --app " + app.Name + " --status failure"},
 		{token && s.Cycle == nil, "no cycle has run yet", "muster plan " + app.Name},
+		{s.Cycle != nil && s.Status != "on" && s.LagMS > 0, "changes wait, and provisioning is off", "muster plan " + app.Name},
 	} {
 		if w.is {
 			out = append(out, Waiting{What: w.what, Next: w.next})
