@@ -137,7 +137,9 @@ func zsh(all []completion) string {
 		}
 		b.WriteString("    ) ;;\n")
 	}
-	b.WriteString("  esac\n  _describe -t commands muster reply || _files\n}\ncompdef _muster muster\n")
+	b.WriteString("  esac\n  _describe -t commands muster reply || _files\n}\n")
+	// As a file of fpath this is the body of the function on its first call; sourced, it has to be made known.
+	b.WriteString("if [[ $funcstack[1] == _muster ]]; then _muster; else compdef _muster muster; fi\n")
 	return b.String()
 }
 

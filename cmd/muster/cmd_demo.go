@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/muster-id/muster/internal/demo"
 	"github.com/muster-id/muster/internal/slackemulator"
@@ -57,6 +60,8 @@ type demoStep struct {
 
 // Run implements the verb.
 func (c *demoCmd) Run(s *session) error {
+	// A reader that has seen enough (muster demo | head) ends the demo, not the tidying up after it.
+	signal.Ignore(syscall.SIGPIPE)
 	st, server, err := newStage(s)
 	if err != nil {
 		return err
@@ -232,7 +237,7 @@ func (st *stage) step(before string, line []string, want, lines int) error {
 		fmt.Fprint(st.err, notes.String())
 	}
 	st.steps = append(st.steps, demoStep{Command: "muster " + typed(line), Exit: got})
-	if err := st.Err(); err != nil {
+	if err := cmp.Or(st.Err(), st.broken); err != nil {
 		return err
 	}
 	if got != want {

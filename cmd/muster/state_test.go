@@ -114,7 +114,9 @@ func TestInUse(t *testing.T) {
 		t.Errorf("a writer is told: %s", stderr)
 	}
 	out, _ := p.run(1, "migrate -o json")
-	var doc struct{ Error struct{ Code, Message, Next string } }
+	var doc struct {
+		Error struct{ Code, Message, Next string }
+	}
 	if err := json.Unmarshal([]byte(out), &doc); err != nil || doc.Error.Code != "in_use" || doc.Error.Next == "" {
 		t.Errorf("%s: %v", out, err)
 	}
