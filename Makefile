@@ -1,7 +1,9 @@
 # Everyday commands; each is one line that also works without make.
-.PHONY: build test check lint fmt fuzz
+.PHONY: build test check lint fmt fuzz bench crash
 
 FUZZTIME ?= 30s
+BENCHTIME ?= 3x
+CRASH_ROUNDS ?= 200
 
 build: ## the binary, ./muster
 	CGO_ENABLED=0 go build -trimpath -o muster ./cmd/muster
@@ -21,3 +23,10 @@ fmt: ## formats the code
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
+
+bench: ## the figures of docs/performance.md, beside a bare loop, BENCHTIME (3x) times each
+	go test ./internal/bench -run '^$$' -bench 'FirstLoad|SteadyState' -benchtime $(BENCHTIME) -timeout 60m
+	go test ./internal/bench -run '^$$' -bench Plan -benchtime $(BENCHTIME) -timeout 60m # apart: its memory is the process's peak
+
+crash: ## kills the process at CRASH_ROUNDS (200) random moments, on both databases
+	MUSTER_CRASH_ROUNDS=$(CRASH_ROUNDS) go test ./internal/cycle -run KilledAtAnyMoment -count=1 -timeout 60m
