@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string, std streams) int {
 	err = parsed.Run(s)
 	var status exit
 	switch {
+	case errors.Is(s.broken, syscall.EPIPE):
+		return admin.ExitInternal // nobody reads on: there is nobody to tell
 	case errors.As(err, &status):
 		return int(status)
 	case err != nil && s.printed:
