@@ -15,6 +15,7 @@ var noTime time.Time
 
 // refused decides what becomes of an operation that the target did not carry out, or may have.
 func (r *run) refused(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved, e *connector.Error) finished {
+	e = concealed(w, e)
 	w.Exchange = e.Exchange
 	switch e.Kind {
 	case connector.Canceled:
@@ -51,6 +52,22 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 		f.result.Op.Status, f.result.Op.Error = "failure", &f.result.Escrow.Problem
 	}
 	return f
+}
+
+// concealed is what a target answered without the sensitive values of the operation: what is made of it
+// is stored, shown and told.
+func concealed(w *work, e *connector.Error) *connector.Error {
+	if len(w.Hidden) == 0 {
+		return e
+	}
+	safe := *e
+	safe.Reason = w.Conceal(e.Reason)
+	if e.Exchange != nil {
+		x := *e.Exchange
+		x.URL, x.Request, x.Response = w.Conceal(x.URL), w.Conceal(x.Request), w.Conceal(x.Response)
+		safe.Exchange = &x
+	}
+	return &safe
 }
 
 func problemOf(e *connector.Error) provision.Problem {

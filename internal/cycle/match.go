@@ -98,7 +98,7 @@ func (r *run) lookUp(ctx context.Context, kind directory.Kind, path string, need
 	seen := map[string][]provision.Candidate{}
 	if r.walked[kind] {
 		var err error
-		if seen, err = r.engine.Store.Seen(ctx, r.app.ID, kind, path, values); err != nil {
+		if seen, err = r.engine.Store.Seen(ctx, r.app.ID, r.cycle.ID, kind, path, values); err != nil {
 			return err
 		}
 	}
@@ -187,7 +187,7 @@ func (r *run) walkIfWorth(ctx context.Context, kind directory.Kind, lookUps int)
 // bound. It reports whether the walk came to the target's end without missing any.
 func (r *run) walk(ctx context.Context, kind directory.Kind, limit int) (complete bool, err error) {
 	s := r.engine.Store
-	if err := s.BeginWalk(ctx, r.app.ID, kind); err != nil {
+	if err := s.BeginWalk(ctx, r.app.ID, r.cycle.ID, kind); err != nil {
 		return false, err
 	}
 	matching := r.matching(kind)

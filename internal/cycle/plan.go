@@ -239,6 +239,7 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 		if op.Failure != nil {
 			row.State, row.Status = store.Failed, "failure"
 		}
+		row.Operation = op.Redacted()
 	}
 	return row
 }
@@ -276,6 +277,11 @@ func (r *run) guard(ctx context.Context) error {
 	}
 	if why, over := threshold.Exceeds(accounts); over {
 		if err := hold(s.HoldRemovals, why); err != nil {
+			return err
+		}
+	}
+	if threshold.Updates >= 0 && updates.Proposed > 0 {
+		if updates.Enabled, updates.Done, err = s.TallyUpdates(ctx, r.app.ID, since); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) 
 	if len(ids) == 0 {
 		return nil
 	}
-	accounts, err := r.engine.Store.SeenByID(ctx, r.app.ID, kind, ids)
+	accounts, err := r.engine.Store.SeenByID(ctx, r.app.ID, r.cycle.ID, kind, ids)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,11 @@
 package provision
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
@@ -197,7 +201,7 @@ func (o Operation) Redacted() Operation {
 		}
 		return hiddenValue
 	}
-	o.Want = o.Want.Clone()
+	o.Have, o.Want = nil, o.Want.Clone()
 	o.Edits = slices.Clone(o.Edits)
 	for _, path := range o.Hidden {
 		if v, ok := o.Want[path]; ok {
@@ -210,6 +214,60 @@ func (o Operation) Redacted() Operation {
 		}
 	}
 	return o
+}
+
+// Conceal returns a text, of a request or of the target's words about it, without the operation's
+// sensitive values. Where one of them is too short to be found in a text, nothing of the text is shown.
+func (o Operation) Conceal(text string) string {
+	for _, path := range o.Hidden {
+		values := []any{o.Want[path], o.Have[path]}
+		for _, e := range o.Edits {
+			if e.Path == path {
+				values = append(values, e.Old, e.New)
+			}
+		}
+		for _, v := range values {
+			for _, s := range texts(v) {
+				if len(s) < shortest && text != "" {
+					return hiddenValue
+				}
+				quoted, _ := json.Marshal(s) // a string always marshals
+				for _, form := range []string{s, strings.Trim(string(quoted), `"`), url.QueryEscape(s)} {
+					text = strings.ReplaceAll(text, form, hiddenValue)
+				}
+			}
+		}
+	}
+	return text
+}
+
+// shortest is the length of a value that is looked for in texts: a shorter one is part of too many words.
+const shortest = 3
+
+// texts returns the texts within a value.
+func texts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		if v == "" {
+			return nil
+		}
+		return []string{v}
+	case []any:
+		var all []string
+		for _, e := range v {
+			all = append(all, texts(e)...)
+		}
+		return all
+	case map[string]any:
+		var all []string
+		for _, e := range v {
+			all = append(all, texts(e)...)
+		}
+		return all
+	case nil, bool:
+		return nil
+	}
+	return []string{fmt.Sprint(v)}
 }
 
 func orNone(list []Subject) []Subject {

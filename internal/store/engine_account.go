@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
@@ -12,12 +13,17 @@ import (
 	"github.com/muster-id/muster/internal/provision"
 )
 
-// BeginWalk forgets what an earlier walk over the accounts of a target saw. What is seen is kept on
+// planning is how long a plan may take: what it has seen is not forgotten by others before.
+const planning = time.Hour
+
+// BeginWalk begins a walk over the accounts of a target, named by the id of the cycle or the plan that
+// makes it, and forgets what earlier ones saw that nobody works with any more. What is seen is kept on
 // disk, so that matching and comparing a hundred thousand accounts needs an index and no memory.
-func (s *Store) BeginWalk(ctx context.Context, appID string, kind directory.Kind) error {
+func (s *Store) BeginWalk(ctx context.Context, appID, walk string, kind directory.Kind) error {
 	return s.Write(ctx, func(tx *Tx) error {
-		for _, q := range []string{`delete from accounts where app_id = $1 and type = $2`, `delete from account_keys where app_id = $1 and type = $2`} {
-			if _, err := tx.Exec(ctx, q, appID, string(kind)); err != nil {
+		for _, table := range []string{"accounts", "account_keys"} {
+			if _, err := tx.Exec(ctx, `delete from `+table+` where app_id = $1 and type = $2 and (walk = $3 or walk not in (select id from cycles
+				where app_id = $1 and (state = 'running' or state = 'planned' and created_at > $4)))`, appID, string(kind), walk, tx.now()-planning.Milliseconds()); err != nil {
 				return err
 			}
 		}
@@ -40,26 +46,26 @@ func (s *Store) AddSeen(ctx context.Context, appID, walk string, accounts []conn
 		rows = append(rows, []any{appID, string(a.Kind), a.ID, walk, a.Name, a.Active, a.Protected, jsonText(a.Values), members})
 		for _, path := range matching {
 			if v, ok := a.Values[path].(string); ok && v != "" {
-				keys = append(keys, []any{appID, string(a.Kind), path, directory.Key(v), a.ID})
+				keys = append(keys, []any{appID, string(a.Kind), path, directory.Key(v), a.ID, walk})
 			}
 		}
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		if err := tx.insert(ctx, "accounts", columnNames(`app_id, type, account_id, walk, name, active, protected, answered, members`), rows,
-			`on conflict (app_id, type, account_id) do update set walk = excluded.walk, name = excluded.name, active = excluded.active,
+			`on conflict (app_id, type, walk, account_id) do update set name = excluded.name, active = excluded.active,
 			protected = excluded.protected, answered = excluded.answered, members = excluded.members`); err != nil {
 			return err
 		}
 		if len(keys) == 0 {
 			return nil
 		}
-		return tx.insert(ctx, "account_keys", columnNames(`app_id, type, path, value_key, account_id`), keys, "on conflict do nothing")
+		return tx.insert(ctx, "account_keys", columnNames(`app_id, type, path, value_key, account_id, walk`), keys, "on conflict do nothing")
 	})
 }
 
-// Seen returns the accounts of the last walk that have one of the values for an attribute, by
+// Seen returns the accounts of a walk that have one of the values for an attribute, by
 // folded value. Each says to whom it is linked.
-func (s *Store) Seen(ctx context.Context, appID string, kind directory.Kind, path string, values []string) (map[string][]provision.Candidate, error) {
+func (s *Store) Seen(ctx context.Context, appID, walk string, kind directory.Kind, path string, values []string) (map[string][]provision.Candidate, error) {
 	return read(ctx, s, func(tx *Tx) (map[string][]provision.Candidate, error) {
 		by := map[string][]provision.Candidate{}
 		keys := make([]string, len(values))
@@ -67,9 +73,9 @@ func (s *Store) Seen(ctx context.Context, appID string, kind directory.Kind, pat
 			keys[i] = directory.Key(v)
 		}
 		rows, err := tx.Query(ctx, `select k.value_key, a.account_id, a.name, a.active, a.protected, a.answered, coalesce(l.object_name, ''), a.members
-			from account_keys k join accounts a on a.app_id = k.app_id and a.type = k.type and a.account_id = k.account_id
+			from account_keys k join accounts a on a.app_id = k.app_id and a.type = k.type and a.walk = k.walk and a.account_id = k.account_id
 			left join links l on l.app_id = a.app_id and l.type = a.type and l.account_id = a.account_id
-			where k.app_id = $1 and k.type = $2 and k.path = $3 and k.value_key in `+tx.in("$4")+` order by a.account_id`, appID, string(kind), path, list(keys))
+			where k.app_id = $1 and k.type = $2 and k.path = $3 and k.value_key in `+tx.in("$4")+` and k.walk = $5 order by a.account_id`, appID, string(kind), path, list(keys), walk)
 		if err != nil {
 			return nil, err
 		}
@@ -102,13 +108,13 @@ func scanCandidate(row scanner, key *string, c *provision.Candidate) error {
 	return json.Unmarshal([]byte(values), &c.Values)
 }
 
-// SeenByID returns accounts of the last walk by their id.
-func (s *Store) SeenByID(ctx context.Context, appID string, kind directory.Kind, ids []string) (map[string]provision.Candidate, error) {
+// SeenByID returns accounts of a walk by their id.
+func (s *Store) SeenByID(ctx context.Context, appID, walk string, kind directory.Kind, ids []string) (map[string]provision.Candidate, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]provision.Candidate, error) {
 		by := map[string]provision.Candidate{}
 		rows, err := tx.Query(ctx, `select a.account_id, a.account_id, a.name, a.active, a.protected, a.answered, coalesce(l.object_name, ''), a.members
 			from accounts a left join links l on l.app_id = a.app_id and l.type = a.type and l.account_id = a.account_id
-			where a.app_id = $1 and a.type = $2 and a.account_id in `+tx.in("$3"), appID, string(kind), list(ids))
+			where a.app_id = $1 and a.type = $2 and a.account_id in `+tx.in("$3")+` and a.walk = $4`, appID, string(kind), list(ids), walk)
 		if err != nil {
 			return nil, err
 		}
@@ -173,19 +179,4 @@ func (s *Store) MemberAccounts(ctx context.Context, appID, groupID string, users
 		}
 		return by, err
 	})
-}
-
-// Strangers returns how many accounts of the last walk are linked to nobody, and some of them.
-func (s *Store) Strangers(ctx context.Context, appID string, kind directory.Kind, limit int) (int, []provision.Subject, error) {
-	var n int
-	some, err := read(ctx, s, func(tx *Tx) ([]provision.Subject, error) {
-		const from = ` from accounts a where app_id = $1 and type = $2 and not exists
-			(select 1 from links l where l.app_id = a.app_id and l.type = a.type and l.account_id = a.account_id)`
-		if err := tx.QueryRow(ctx, `select count(*)`+from, appID, string(kind)).Scan(&n); err != nil {
-			return nil, err
-		}
-		return rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) },
-			`select account_id, name`+from+` order by name limit $3`, appID, string(kind), limit)
-	})
-	return n, some, err
 }

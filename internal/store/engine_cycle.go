@@ -72,7 +72,7 @@ func (tx *Tx) saveCycle(ctx context.Context, c *Cycle) error {
 func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error {
 	c.Finished = s.Now()
 	return s.Write(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1 where cycle_id = $2 and state = 'planned'`, millis(c.Finished), c.ID); err != nil {
+		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $1 where cycle_id = $2 and state = 'planned'`, millis(c.Finished), c.ID); err != nil {
 			return err
 		}
 		if err := tx.saveCycle(ctx, c); err != nil {
@@ -164,31 +164,45 @@ type Quarantine struct {
 	Exchange  *connector.Exchange `json:"exchange,omitempty"`
 }
 
-// Progress reads how far an application has come.
-func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
+// Standing reads how far an application has come, without what must be counted.
+func (s *Store) Standing(ctx context.Context, appID string) (*Progress, error) {
 	return read(ctx, s, func(tx *Tx) (*Progress, error) {
 		p := &Progress{}
-		var completed, reconciled, pause, oldest sql.NullInt64
+		var completed, reconciled, pause sql.NullInt64
 		var quarantine sql.NullString
-		err := tx.QueryRow(ctx, `select a.watermark, a.completed_at, a.reconciled_at, a.restored, a.pause_until, a.quarantine,
-			(select count(*) from links l where l.app_id = a.id),
-			(select count(*) from escrow e where e.app_id = a.id and not e.parked),
-			(select count(*) from escrow e where e.app_id = a.id and e.parked),
-			(select count(*) from operations o join cycles c on c.id = o.cycle_id and c.state <> 'planned' where o.app_id = a.id and o.`+isOpen+` and o.state = 'held'),
-			(select at from changes where seq > a.watermark order by seq limit 1)
-			from applications a where a.id = $1`, appID).Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &pause, &quarantine, &p.Links, &p.Escrow, &p.Parked, &p.Held, &oldest)
+		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, pause_until, quarantine from applications where id = $1`, appID).
+			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &pause, &quarantine)
 		if err != nil {
 			return nil, err
 		}
 		p.Completed, p.Reconciled, p.PauseUntil = fromMillis(completed), fromMillis(reconciled), fromMillis(pause)
+		if !quarantine.Valid {
+			return p, nil
+		}
+		p.Quarantine = &Quarantine{}
+		return p, json.Unmarshal([]byte(quarantine.String), p.Quarantine)
+	})
+}
+
+// Progress reads how far an application has come.
+func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
+	p, err := s.Standing(ctx, appID)
+	if err != nil {
+		return nil, err
+	}
+	return p, s.Read(ctx, func(tx *Tx) error {
+		var oldest sql.NullInt64
+		err := tx.QueryRow(ctx, `select
+			(select count(*) from links where app_id = $1),
+			(select count(*) from escrow where app_id = $1 and not parked),
+			(select count(*) from escrow where app_id = $1 and parked),
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and state = 'held' and `+waits+`),
+			(select at from changes where seq > $2 order by seq limit 1)`, appID, p.Watermark).
+			Scan(&p.Links, &p.Escrow, &p.Parked, &p.Held, &oldest)
 		if oldest.Valid {
 			p.Behind = max(0, tx.now()-oldest.Int64)
 		}
-		if quarantine.Valid {
-			p.Quarantine = &Quarantine{}
-			return p, json.Unmarshal([]byte(quarantine.String), p.Quarantine)
-		}
-		return p, nil
+		return err
 	})
 }
 

@@ -171,7 +171,7 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		if len(replaces) > 0 {
-			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, finished_at = $1
+			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, want = '{}', detail = '{}', finished_at = $1
 				where id in `+tx.in("$2")+` and state in ('planned','held','approved','unknown')`, millis(s.Now()), list(replaces)); err != nil {
 				return err
 			}
@@ -296,17 +296,22 @@ const waits = `cycle_id in (select id from cycles where state <> 'planned')`
 func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Time) (accounts, updates provision.Tally, groups map[string]provision.Tally, err error) {
 	groups = map[string]provision.Tally{}
 	err = s.Read(ctx, func(tx *Tx) error {
+		// What is proposed is few, and often nothing; only then is it compared with what there is.
 		row := tx.QueryRow(ctx, `select
-			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
-			(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state in ('applying','unknown') or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
-			(select count(*) from operations where app_id = $1 and state = 'applied' and action = 'update' and type = 'user' and not approved and finished_at >= $2),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $3 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
-			appID, millis(since), cycleID)
-		if err := row.Scan(&accounts.Enabled, &accounts.Done, &accounts.Proposed, &updates.Done, &updates.Proposed); err != nil {
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $2 and state = 'planned' or state in ('applying','unknown') or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $2 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
+			appID, cycleID)
+		if err := row.Scan(&accounts.Proposed, &updates.Proposed); err != nil {
 			return err
 		}
-		updates.Enabled = accounts.Enabled
+		if accounts.Proposed > 0 {
+			row := tx.QueryRow(ctx, `select
+				(select count(*) from links where app_id = $1 and type = 'user' and enabled),
+				(select count(*) from operations where app_id = $1 and state = 'applied' and action in ('disable','delete') and not approved and finished_at >= $2)`, appID, millis(since))
+			if err := row.Scan(&accounts.Enabled, &accounts.Done); err != nil {
+				return err
+			}
+		}
 		type count struct {
 			group string
 			provision.Tally
@@ -314,10 +319,10 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
 			var c count
 			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
-		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state in ('held','applying','unknown') and not h.approved and h.cycle_id in (select id from cycles where state <> 'planned')), 0),
-				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and not d.approved and d.finished_at >= $2), 0),
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state in ('held','applying','unknown') and not h.approved and h.`+waits+`), 0),
+				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and d.removals > 0 and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
-			from operations o where o.cycle_id = $3 and o.type = 'group' and o.state = 'planned' and o.removals > 0 and not o.approved
+			from operations o where o.app_id = $1 and o.`+isOpen+` and o.state = 'planned' and o.cycle_id = $3 and o.type = 'group' and o.removals > 0 and not o.approved
 			group by o.object_id`, appID, millis(since), cycleID)
 		for _, c := range counts {
 			groups[c.group] = c.Tally
@@ -325,6 +330,18 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		return err
 	})
 	return accounts, updates, groups, err
+}
+
+// TallyUpdates counts the enabled accounts and the updates of users that were done since a moment,
+// for the threshold on updates, which few set.
+func (s *Store) TallyUpdates(ctx context.Context, appID string, since time.Time) (enabled, done int, err error) {
+	err = s.Read(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, `select
+			(select count(*) from links where app_id = $1 and type = 'user' and enabled),
+			(select count(*) from operations where app_id = $1 and finished_at is not null and finished_at >= $2
+				and state = 'applied' and action = 'update' and type = 'user' and not approved)`, appID, millis(since)).Scan(&enabled, &done)
+	})
+	return enabled, done, err
 }
 
 // HoldRemovals holds every planned, unapproved removal of accounts and groups of a cycle.
@@ -525,7 +542,7 @@ func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, u
 				return err
 			}
 		}
-		n, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1
+		n, err := tx.Exec(ctx, `update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $1
 			where app_id = $2 and `+isOpen+` and state = 'planned' and exists (select 1 from cycles c where c.id = operations.cycle_id and c.state <> 'planned')`, millis(now), appID)
 		if err != nil {
 			return err

@@ -125,6 +125,7 @@ create table links (
 );
 create unique index links_account on links (app_id, type, account_id);
 create index links_object on links (object_id);
+create index links_enabled on links (app_id, type) where enabled;
 
 -- The members that Muster put into a target's group.
 create table link_members (
@@ -234,10 +235,13 @@ create table operations (
 );
 -- Partial, so that what is over burdens neither the queue nor the look at what is open.
 create index operations_queue  on operations (cycle_id, urgency, rank, id) where state = 'planned';
-create index operations_open   on operations (app_id, object_id) where state in ('planned','applying','held','approved','unknown');
+create index operations_open   on operations (app_id, state, object_id) where state in ('planned','applying','held','approved','unknown');
 create index operations_cycle  on operations (cycle_id);
 create index operations_object on operations (object_id, finished_at);
-create index operations_log    on operations (app_id, finished_at);
+create index operations_log    on operations (app_id, finished_at) where finished_at is not null;
+-- What the guard counts over its window.
+create index operations_gone   on operations (app_id, finished_at) where state = 'applied' and action in ('disable','delete');
+create index operations_left   on operations (app_id, object_id, finished_at) where state = 'applied' and removals > 0;
 create index operations_done   on operations (finished_at);
 
 -- Who may write to an application's target now.
@@ -248,7 +252,7 @@ create table leases (
   expires_at bigint not null
 );
 
--- What the last walk over a target's accounts saw, and the keys to match by.
+-- What walks over a target's accounts saw, and the keys to match by. Each cycle and each plan sees its own walk.
 create table accounts (
   app_id     text    not null,
   type       text    not null,
@@ -259,7 +263,7 @@ create table accounts (
   protected  text    not null,
   answered   text    not null,
   members    text,
-  primary key (app_id, type, account_id)
+  primary key (app_id, type, walk, account_id)
 );
 create table account_keys (
   app_id     text not null,
@@ -267,7 +271,8 @@ create table account_keys (
   path       text not null,
   value_key  text not null,
   account_id text not null,
-  primary key (app_id, type, path, value_key, account_id)
+  walk       text not null default '',
+  primary key (app_id, type, walk, path, value_key, account_id)
 );
 
 create table audit (
