@@ -361,7 +361,6 @@ func BenchmarkSteadyState(b *testing.B) {
 			t := startTarget(b, 0)
 			w := newWorld(b, t.url, company{size, false}, "Everyone")
 			w.sync(b)
-			t.reset(b) // only counts from here on matter; the accounts are known by their links
 			var none, one, queriesNone, queriesOne float64
 			for i := 0; b.Loop(); i++ {
 				_, d, q := w.sync(b)

@@ -130,7 +130,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	if err != nil {
 		return nil, err
 	}
-	progress, err := e.Store.Progress(ctx, app.ID)
+	progress, err := e.Store.Standing(ctx, app.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +297,7 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 
 // probe asks a quarantined target once whether it is back before anything is planned for it.
 func (r *run) probe(ctx context.Context) error {
-	p, err := r.engine.Store.Progress(ctx, r.app.ID)
+	p, err := r.engine.Store.Standing(ctx, r.app.ID)
 	if err != nil || p.Quarantine == nil {
 		return err
 	}
@@ -360,7 +360,7 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 }
 
 func (r *run) quarantine(ctx context.Context) error {
-	p, err := r.engine.Store.Progress(ctx, r.app.ID)
+	p, err := r.engine.Store.Standing(ctx, r.app.ID)
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func (tx *Tx) replaceAccounts(ctx context.Context, links []*Link, ops []*Operati
 		}
 	}
 	for app, ids := range objects {
-		rows, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and object_id in `+tx.in("$2"), app, list(ids))
+		rows, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), app, list(ids))
 		if err != nil {
 			return err
 		}
@@ -471,7 +471,7 @@ func scanEscrow(row scanner) (*Escrow, error) {
 func (s *Store) EscrowsOf(ctx context.Context, appID string, objects []string) (map[string]*Escrow, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]*Escrow, error) {
 		found, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
-			from escrow where app_id = $1 and object_id in `+tx.in("$2"), appID, list(objects))
+			from escrow where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), appID, list(objects))
 		by := make(map[string]*Escrow, len(found))
 		for _, e := range found {
 			by[e.ObjectID] = e
