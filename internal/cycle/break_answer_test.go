@@ -224,3 +224,25 @@ func TestVanishedGroup(t *testing.T) {
 	w.sync()
 	w.groupMembers("Engineering", "bob", "cleo")
 }
+
+// A member whom the target refused once is tried again.
+func TestRefusedMemberIsTriedAgain(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	w.user("dora")
+	w.group("Club")
+	w.assign("Club")
+	w.join("Engineering", "dora")
+	w.sync()
+	w.target.Fail(connectortest.Fault{Method: "PATCH", Path: "Groups", Status: 400, Times: 2})
+	w.join("Club", "dora")
+	w.sync()
+	w.groupMembers("Club")
+	w.target.Heal()
+	w.sync()
+	w.groupMembers("Club", "dora")
+	if p := w.stands(); p.Escrow != 0 {
+		t.Errorf("escrow: %d", p.Escrow)
+	}
+	w.again()
+}

@@ -282,11 +282,17 @@ func (r *run) memberships(w *work, change connector.Change, out connector.Outcom
 	for _, x := range out.Refused {
 		names = append(names, fmt.Sprintf("%s (%s)", byAccount[x.ID], x.Err.Reason))
 	}
-	res.Op.Status = "warning"
-	res.Op.Error = &provision.Problem{
+	state := res.Op.State
+	p := provision.Problem{
 		Code: "members_refused", Reason: fmt.Sprintf("the target did not take %d members: %s", len(names), strings.Join(names, ", ")),
-		Recommendation: "Look at these accounts at the target; they are tried again when they change.",
+		Recommendation: "Look at these accounts at the target; Muster tries them again.",
 	}
+	// The group waits for them: nothing else would bring them up before the next reconcile.
+	if res.Escrow == nil && len(gone) < len(out.Refused) {
+		parked := !slices.ContainsFunc(out.Refused, func(x connector.Refusal) bool { return !x.Err.Kind.Parks() })
+		res.Escrow, res.Resolved = r.failed(w, p, parked).Escrow, false
+	}
+	res.Op.State, res.Op.Status, res.Op.Error = state, "warning", &p
 }
 
 func set(ids []string) map[string]bool {
