@@ -85,6 +85,7 @@ type application struct {
 	provision.Application
 	users, groups *mapping.Program
 	filters       []provision.Filter
+	usesGroups    bool // whether a mapping or a filter looks at the groups of people
 	target        Target
 	basis         string // fingerprint of the configuration
 }
@@ -98,12 +99,14 @@ func (e *Engine) open(ctx context.Context, app *provision.Application) (*applica
 	if a.groups, err = mapping.Compile(directory.KindGroup, app.Mappings.Groups); err != nil {
 		return nil, fmt.Errorf("group mappings of %s: %w", app.Name, err)
 	}
+	a.usesGroups = a.users.UsesGroups()
 	for i, text := range app.Provisioning.Filters {
 		f, err := mapping.CompileFilter(directory.KindUser, text)
 		if err != nil {
 			return nil, fmt.Errorf("scoping filter %d of %s: %w", i+1, app.Name, err)
 		}
 		a.filters = append(a.filters, f)
+		a.usesGroups = a.usesGroups || f.UsesGroups()
 	}
 	if a.target, err = e.Open(ctx, app); err != nil {
 		return nil, err

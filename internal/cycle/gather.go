@@ -17,17 +17,15 @@ import (
 )
 
 // slice is how many objects are decided about between two visits to the database.
-const slice = 500
+const slice = 1000
 
 // look has everything decided that a piece of work asks for, and stores the operations.
 func (r *run) look(ctx context.Context, w *store.Work) error {
 	if w.All {
 		return r.lookAtAll(ctx, w)
 	}
-	for chunk := range slices.Chunk(byRank(w.Users), slice) {
-		if err := r.users(ctx, chunk, 0); err != nil {
-			return err
-		}
+	if err := r.users(ctx, byRank(w.Users), 0); err != nil {
+		return err
 	}
 	return r.groups(ctx, w.Groups)
 }
@@ -44,11 +42,8 @@ func (r *run) lookAtAll(ctx context.Context, w *store.Work) error {
 		return err
 	}
 	strangers := len(all.Users) - len(linked)
-	for chunk := range slices.Chunk(byRank(all.Users), slice) {
-		if err := r.users(ctx, chunk, strangers); err != nil {
-			return err
-		}
-		r.progress("planning", len(chunk))
+	if err := r.users(ctx, byRank(all.Users), strangers); err != nil {
+		return err
 	}
 	return r.groups(ctx, all.Groups)
 }
@@ -117,15 +112,56 @@ type candidate struct {
 	only     []string           // of a group: the members that were looked at, nil for all
 }
 
-func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
-	ids := make([]string, len(chunk))
-	for i, c := range chunk {
-		ids[i] = c.id
+// users has people decided about, slice by slice; while one slice is decided about, the next one is
+// read. expected is how many of all of them are likely to have no account yet.
+func (r *run) users(ctx context.Context, people []ranked, expected int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var ahead chan known
+	defer func() {
+		cancel()
+		if ahead != nil {
+			<-ahead
+		}
+	}()
+	read := func(chunk []ranked) chan known {
+		c := make(chan known, 1)
+		go func() {
+			ids := make([]string, len(chunk))
+			for i, p := range chunk {
+				ids[i] = p.id
+			}
+			objects, err := r.engine.Store.UserObjects(ctx, r.app.ID, ids, r.app.usesGroups)
+			c <- known{objects, err}
+		}()
+		return c
 	}
-	objects, err := r.engine.Store.UserObjects(ctx, r.app.ID, ids, r.usesGroups())
-	if err != nil {
-		return err
+	chunks := slices.Collect(slices.Chunk(people, slice))
+	for i, chunk := range chunks {
+		if ahead == nil {
+			ahead = read(chunk)
+		}
+		k := <-ahead
+		if ahead = nil; k.err != nil {
+			return k.err
+		}
+		if i+1 < len(chunks) {
+			ahead = read(chunks[i+1])
+		}
+		if err := r.decideUsers(ctx, chunk, k.objects, expected); err != nil {
+			return err
+		}
+		r.progress("planning", len(chunk))
 	}
+	return nil
+}
+
+// known is what the database knows of a slice of people.
+type known struct {
+	objects map[string]*store.UserObject
+	err     error
+}
+
+func (r *run) decideUsers(ctx context.Context, chunk []ranked, objects map[string]*store.UserObject, expected int) error {
 	var work []*candidate
 	for _, c := range chunk {
 		u, err := r.user(objects[c.id])
@@ -137,7 +173,7 @@ func (r *run) users(ctx context.Context, chunk []ranked, strangers int) error {
 			work = append(work, u)
 		}
 	}
-	if err := r.ask(ctx, directory.KindUser, work, strangers); err != nil {
+	if err := r.ask(ctx, directory.KindUser, work, expected); err != nil {
 		return err
 	}
 	return r.plan(ctx, work)
@@ -152,10 +188,6 @@ func (r *run) ask(ctx context.Context, kind directory.Kind, work []*candidate, e
 		return err
 	}
 	return r.uncertain(ctx, work)
-}
-
-func (r *run) usesGroups() bool {
-	return r.app.users.UsesGroups() || len(r.app.filters) > 0
 }
 
 // user prepares one user for a decision; nil when the person is none of the application's business.

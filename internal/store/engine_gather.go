@@ -419,7 +419,8 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			enabled, kept, stale, rejected bool
 			coming, going                  bool
 		}
-		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
+		// The concatenation keeps the planner from reading the whole cycle for each member.
+		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id || '' = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
 		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
 			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.coming, &x.going)
 		}, belongs+`

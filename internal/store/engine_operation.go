@@ -218,25 +218,20 @@ func (s *Store) ReturnOperations(ctx context.Context, ids []string) error {
 	})
 }
 
-// Operations returns the operations of a cycle in the given states, in the order of the queue, from
-// after a position on. An empty list of states means all but the dropped ones.
+// Operations returns the operations of a cycle in the given states, in the order in which they were
+// planned, from after one on. An empty list of states means all but the dropped ones.
 func (s *Store) Operations(ctx context.Context, cycleID string, states []State, after *Operation, limit int) ([]*Operation, error) {
 	if len(states) == 0 {
 		states = []State{Planned, Applying, Applied, Skipped, Failed, Unknown, Held, Approved, Rejected}
 	}
-	urgency, rank, id := int64(-1), int64(-1), ""
+	from := ""
 	if after != nil {
-		urgency, rank, id = int64(after.Urgency), int64(after.Rank), after.ID
+		from = after.ID
 	}
-	var ops []*Operation
-	err := s.Read(ctx, func(tx *Tx) error {
-		var err error
-		ops, err = rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
-			where cycle_id = $1 and state in `+tx.in("$2")+` and (urgency, rank, id) > ($3, $4, $5)
-			order by urgency, rank, id limit $6`, cycleID, list(stringsOf(states)), urgency, rank, id, limit)
-		return err
+	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
+			where cycle_id = $1 and id > $2 and state in `+tx.in("$3")+` order by id limit $4`, cycleID, from, list(stringsOf(states)), limit)
 	})
-	return ops, err
 }
 
 // OpenOperation is an operation of an object that a new decision must take into account.

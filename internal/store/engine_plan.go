@@ -8,17 +8,21 @@ import (
 )
 
 // PlannedOperations returns a page of the operations of a plan that are in one state and do one
-// action, in the order of the queue, from after an operation on. It reads along an index: the last
-// page of a plan for a hundred thousand people costs what the first one does.
+// action: planned ones in the order of the queue, others in the order in which they were planned,
+// from after an operation on. Both read along an index: the last page of a plan for a hundred
+// thousand people costs what the first one does.
 func (s *Store) PlannedOperations(ctx context.Context, cycleID string, state State, action provision.Action, after *Operation, limit int) ([]*Operation, error) {
 	urgency, rank, id := int64(-1), int64(-1), ""
 	if after != nil {
 		urgency, rank, id = int64(after.Urgency), int64(after.Rank), after.ID
 	}
+	where, args := `cycle_id = $1 and action = $2 and id > $3 and state = $4 order by id limit $5`, []any{cycleID, string(action), id, string(state), limit}
+	if state == Planned {
+		where = `cycle_id = $1 and action = $2 and state = 'planned' and (urgency, rank, id) > ($3, $4, $5) order by urgency, rank, id limit $6`
+		args = []any{cycleID, string(action), urgency, rank, id, limit}
+	}
 	ops, err := read(ctx, s, func(tx *Tx) ([]*Operation, error) {
-		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
-			where cycle_id = $1 and state = $2 and action = $3 and (urgency, rank, id) > ($4, $5, $6)
-			order by urgency, rank, id limit $7`, cycleID, string(state), string(action), urgency, rank, id, limit)
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where `+where, args...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading plan %s: %w", cycleID, err)

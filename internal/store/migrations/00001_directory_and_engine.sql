@@ -236,13 +236,13 @@ create table operations (
 -- Partial, so that what is over burdens neither the queue nor the look at what is open.
 create index operations_queue  on operations (cycle_id, urgency, rank, id) where state = 'planned';
 create index operations_open   on operations (app_id, state, object_id) where state in ('planned','applying','held','approved','unknown');
-create index operations_cycle  on operations (cycle_id);
-create index operations_object on operations (object_id, finished_at);
+create index operations_cycle  on operations (cycle_id, id);
+create index operations_object on operations (object_id, finished_at) where finished_at is not null;
 create index operations_log    on operations (app_id, finished_at) where finished_at is not null;
 -- What the guard counts over its window.
 create index operations_gone   on operations (app_id, finished_at) where state = 'applied' and action in ('disable','delete');
 create index operations_left   on operations (app_id, object_id, finished_at) where state = 'applied' and removals > 0;
-create index operations_done   on operations (finished_at);
+create index operations_done   on operations (finished_at) where finished_at is not null;
 
 -- Who may write to an application's target now.
 create table leases (
