@@ -48,13 +48,6 @@ type run struct {
 	mu                      sync.Mutex // guards requests
 }
 
-// ErrBusy says that another process has the application's lease.
-type ErrBusy struct{ App, Node string }
-
-func (e *ErrBusy) Error() string {
-	return fmt.Sprintf("%s is being provisioned by %s", e.App, e.Node)
-}
-
 // ErrPlanStale says that a plan cannot be run as it is, with what changed since it was made.
 type ErrPlanStale struct {
 	ID      string
@@ -113,18 +106,6 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	return r.cycle, e.Store.SaveCycle(ctx, r.cycle)
 }
 
-// putRight deals with what a killed process left, as the next cycle would: a plan would take it for
-// work that is under way. While a cycle runs, what it has under way is left to it.
-func (e *Engine) putRight(ctx context.Context, app *provision.Application) error {
-	holder := e.Store.NewID()
-	ours, _, err := e.Store.Lease(ctx, app.ID, holder, e.Node, e.leaseTime())
-	if err != nil || !ours {
-		return err
-	}
-	_, _, err = e.Store.RecoverOperations(ctx, app.ID)
-	return errors.Join(err, e.Store.EndLease(context.WithoutCancel(ctx), app.ID, holder))
-}
-
 func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Options, state string) (*run, error) {
 	a, err := e.open(ctx, app)
 	if err != nil {
@@ -153,64 +134,6 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	return r, e.Store.NewCycle(ctx, r.cycle)
 }
-
-// lease takes the application's lease, waits a little for another holder to end, and renews the
-// lease until the returned function is called. The returned context ends when the lease is lost.
-func (e *Engine) lease(ctx context.Context, app *provision.Application, holder string) (func(), context.Context, error) {
-	deadline := time.Now().Add(leaseWait)
-	for {
-		ours, who, err := e.Store.Lease(ctx, app.ID, holder, e.Node, e.leaseTime())
-		if err != nil {
-			return nil, nil, err
-		}
-		if ours {
-			break
-		}
-		if !time.Now().Before(deadline) {
-			return nil, nil, &ErrBusy{App: app.Name, Node: who}
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-time.After(leaseWait / 20):
-		}
-	}
-	held, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		beat := time.NewTicker(e.leaseTime() / 3)
-		defer beat.Stop()
-		for {
-			select {
-			case <-held.Done():
-				return
-			case <-beat.C:
-				if ours, who, err := e.Store.Lease(held, app.ID, holder, e.Node, e.leaseTime()); err == nil && !ours {
-					cancel(&ErrBusy{App: app.Name, Node: who})
-					return
-				}
-			}
-		}
-	}()
-	return func() {
-		cancel(nil)
-		<-done
-		if err := e.Store.EndLease(context.WithoutCancel(ctx), app.ID, holder); err != nil {
-			e.Log.Warn("the lease could not be given back; it runs out by itself", "app", app.Name, "error", err)
-		}
-	}, held, nil
-}
-
-func (e *Engine) leaseTime() time.Duration {
-	if e.LeaseTime > 0 {
-		return e.LeaseTime
-	}
-	return 9 * time.Second
-}
-
-// leaseWait is how long a second sync of an application waits for the first.
-const leaseWait = 10 * time.Second
 
 // pass gathers and applies until there is nothing left to do.
 func (r *run) pass(ctx context.Context) error {
