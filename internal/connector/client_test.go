@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -233,6 +234,23 @@ func TestNoSecretComesBack(t *testing.T) {
 				t.Errorf("the exchange is %+v", e.Exchange)
 			}
 		})
+	}
+}
+
+// TestEchoedTokenIsNotKept checks that an account whose attributes echo the token is read without it:
+// what a target says of its accounts is stored.
+func TestEchoedTokenIsNotKept(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"id": "1", "userName": r.Header.Get("Authorization"), "active": true})
+	})
+	ans, err := client(t, provision.Connection{Endpoint: url}, nil).Do(t.Context(), connector.Request{Method: "GET", Path: "Users/1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"id": "1", "userName": "Bearer [secret]", "active": true}
+	if !reflect.DeepEqual(ans.Body, want) {
+		t.Errorf("the answer is %v, want %v", ans.Body, want)
 	}
 }
 

@@ -66,6 +66,7 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	defer res.Body.Close()
 	ans.Status, ans.Header = res.StatusCode, res.Header
 	raw, readErr := readBody(res, r.List)
+	raw = c.redact.answer(raw)
 	ans.Exchange.Status, ans.Exchange.Header, ans.Exchange.Response = res.StatusCode, c.shown(res.Header), c.redact.body(raw)
 
 	if res.StatusCode/100 != 2 {

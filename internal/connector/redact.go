@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"regexp"
@@ -55,6 +56,21 @@ func (r redactor) text(s string) string {
 		s = strings.ReplaceAll(s, form, hidden)
 	}
 	return s
+}
+
+// longSecret is how long a secret has to be to be looked for in what a target says of its accounts: a
+// shorter one may be a word of theirs.
+const longSecret = 12
+
+// answer returns a body without the secrets, before anything is made of it: what a target says of an
+// account is kept, and an echoed credential must not be kept with it.
+func (r redactor) answer(b []byte) []byte {
+	for _, form := range r.forms {
+		if len(form) >= longSecret && bytes.Contains(b, []byte(form)) {
+			b = bytes.ReplaceAll(b, []byte(form), []byte(hidden))
+		}
+	}
+	return b
 }
 
 // body returns the beginning of a body as it may be shown.
