@@ -104,9 +104,9 @@ func fail(std streams, json bool, p *admin.Problem) int {
 		return p.Exit
 	}
 	out := paintFor(std.err)
-	fmt.Fprintf(std.err, "%s %s\n", out.red("muster:"), strings.TrimSpace(p.Message))
+	fmt.Fprintf(std.err, "%s %s\n", out.red("muster:"), tame(strings.TrimSpace(p.Message)))
 	if p.Next != "" {
-		fmt.Fprintf(std.err, "  next: %s\n", p.Next)
+		fmt.Fprintf(std.err, "  next: %s\n", tame(p.Next))
 	}
 	return p.Exit
 }

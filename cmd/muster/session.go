@@ -130,10 +130,14 @@ func (s *session) show(answer any, text func()) {
 }
 
 // note says something beside the answer, on stderr.
-func (s *session) note(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+func (s *session) note(format string, args ...any) {
+	fmt.Fprintln(s.err, tame(fmt.Sprintf(format, args...)))
+}
 
 // say prints a line of the answer.
-func (s *session) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *session) say(format string, args ...any) {
+	fmt.Fprintln(s.out, tame(fmt.Sprintf(format, args...)))
+}
 
 // interactive reports whether somebody watches stderr, where progress goes.
 func (s *session) interactive() bool {

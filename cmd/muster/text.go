@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -58,13 +59,37 @@ func plain(s string) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
-		case unicode.IsControl(r) || r == '\u202e' || r == '\u2066' || r == '\u2067' || r == '\u202d':
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
 			return '\uFFFD'
 		}
 		return r
 	}, s)
 	return strings.TrimSpace(clean)
 }
+
+// tame is what stands between a text of several lines and a terminal: control characters are shown
+// instead of done, but for line breaks, tabs and the colours of type paint.
+func tame(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == '\x1b' && paints.MatchString(s[i:]), r == '\n', r == '\t':
+			b.WriteRune(r)
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			b.WriteRune('\uFFFD')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// paints are the sequences that type paint writes: text from outside that holds one changes the
+// colour of its own line and nothing else.
+var paints = regexp.MustCompile(`^\x1b\[(?:0|1|2|31|32|33)m`)
 
 // table is rows under a heading. A column whose heading begins with "!" is never shortened; one with "*",
 // which people copy from, only when the others have hardly any room left.

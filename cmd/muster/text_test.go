@@ -43,6 +43,33 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// TestTame keeps lines and colours of ours, and nothing else that a terminal would obey.
+func TestTame(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\nb\tc": "a\nb\tc", paint(true).red("muster:") + " x": "\x1b[31mmuster:\x1b[0m x",
+		"\x1b[2Jx": "\uFFFD[2Jx", "\x1b]0;title\a": "\uFFFD]0;title\uFFFD", "\rgone": "\uFFFDgone", "\u009b2J": "\uFFFD2J", "a\u202eb": "a\uFFFDb", "Zoë": "Zoë",
+	} {
+		if got := tame(text); got != want {
+			t.Errorf("tame(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestProblemsAreTame checks that what was typed or read from a file comes back as text, also on stderr.
+func TestProblemsAreTame(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"user", "show", "\x1b]0;x\a"}, {"import", "\x1b[2J.csv"}, {"sync", "--\x1b[2J"}, {"\x1b[2J"},
+	} {
+		var out, errs strings.Builder
+		run(t.Context(), append(args, "--data", t.TempDir()), streams{in: strings.NewReader(""), out: &out, err: &errs})
+		if text := out.String() + errs.String(); strings.ContainsAny(text, "\x1b\a") || errs.Len() == 0 {
+			t.Errorf("%q: %q", args, text)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
 	table := &table{head: []string{"NAME", "!ID", "TEXT"}}
