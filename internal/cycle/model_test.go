@@ -160,8 +160,14 @@ func (m *model) toggle(group string) {
 // were carried out.
 func (m *model) misbehave() {
 	faults := []connectortest.Fault{
-		{Drop: connectortest.AfterWrite}, {Drop: connectortest.BeforeWrite}, {Status: 400}, {Status: 500, Committed: true},
-		{Truncate: true}, {Committed: true, Status: 200, Body: "<html>busy</html>"}, {Status: 401, Times: -1}, {Status: 403},
+		{Drop: connectortest.AfterWrite},
+		{Drop: connectortest.BeforeWrite},
+		{Status: 400},
+		{Status: 500, Committed: true},
+		{Truncate: true},
+		{Committed: true, Status: 200, Body: "<html>busy</html>"},
+		{Status: 401, Times: -1},
+		{Status: 403},
 	}
 	for range m.rnd.IntN(3) {
 		f := faults[m.rnd.IntN(len(faults))]
