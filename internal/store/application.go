@@ -215,7 +215,7 @@ func (s *Store) DeleteApplication(ctx context.Context, by Actor, id string) erro
 				return fmt.Errorf("deleting the %s of %s: %w", table, apps[0].Name, err)
 			}
 		}
-		if _, err := tx.Exec(ctx, "update operations set state = 'dropped', finished_at = $2 where app_id = $1 and finished_at is null", id, tx.now()); err != nil {
+		if _, err := tx.Exec(ctx, "update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $2 where app_id = $1 and finished_at is null", id, tx.now()); err != nil {
 			return fmt.Errorf("dropping the open operations of %s: %w", apps[0].Name, err)
 		}
 		if _, err := tx.Exec(ctx, "delete from applications where id = $1", id); err != nil {

@@ -20,15 +20,17 @@ import (
 // active account is refused unless force is set: deactivate them and let a cycle run first. Backups
 // are not changed.
 //
-// The logs are gone through in short transactions, the directory's row goes last: an erasure that
-// is interrupted is finished by asking again.
+// The logs are gone through in short transactions, first the rows of others, because the person's own
+// rows tell by which names they were known; the directory's row goes last. An erasure that is
+// interrupted is finished by asking again. At last a SQLite file is written anew, since its free pages
+// still hold what was deleted.
 func (s *Store) EraseUser(ctx context.Context, by Actor, id string, force bool) (pseudonym string, err error) {
 	sum := sha256.Sum256([]byte("muster erased " + id))
 	e := &eraser{s: s, id: id, pseudonym: "erased-" + hex.EncodeToString(sum[:4])}
 	if err := s.Read(ctx, func(tx *Tx) error { return e.prepare(ctx, tx, force) }); err != nil {
 		return "", err
 	}
-	for _, step := range []func(context.Context) error{e.ownRows, e.operations, e.auditLog} {
+	for _, step := range []func(context.Context) error{e.operations, e.auditLog, e.escrow, e.ownRows} {
 		if err := step(ctx); err != nil {
 			return "", fmt.Errorf("erasing a person from the logs: %w", err)
 		}
@@ -42,7 +44,24 @@ func (s *Store) EraseUser(ctx context.Context, by Actor, id string, force bool) 
 	if err != nil {
 		return "", fmt.Errorf("erasing a person from the directory: %w", err)
 	}
+	if err := s.compact(ctx); err != nil {
+		return "", fmt.Errorf("the person is erased, but traces may be left in free pages of the database file: %w", err)
+	}
 	return e.pseudonym, nil
+}
+
+// compact writes a SQLite file anew, without its free pages and what stood in them. PostgreSQL clears
+// its pages by itself.
+func (s *Store) compact(ctx context.Context) error {
+	if s.Postgres() {
+		return nil
+	}
+	for _, statement := range []string{"vacuum", "pragma wal_checkpoint(truncate)"} {
+		if _, err := s.write.ExecContext(ctx, statement); err != nil {
+			return s.explain(err)
+		}
+	}
+	return nil
 }
 
 type eraser struct {
@@ -74,8 +93,15 @@ func (e *eraser) prepare(ctx context.Context, tx *Tx, force bool) error {
 	if err != nil {
 		return err
 	}
+	former, err := collect(one[string])(tx.Query(ctx, `select object_name from operations where type = 'user' and object_id = $1
+		union select account_name from operations where type = 'user' and object_id = $1
+		union select object_name from audit where object_id = $1`, e.id))
+	if err != nil {
+		return err
+	}
 	var active []string
 	telling := append([]string{u.UserName}, texts(u.Attributes, "displayName", "emails", "phoneNumbers", "ims", "profileUrl")...)
+	telling = append(telling, former...)
 	words := texts(u.Attributes, "name", "nickName", "addresses", "photos")
 	for _, a := range accounts {
 		e.accounts = append(e.accounts, [2]string{a.app, a.id})
@@ -166,6 +192,29 @@ func (e *eraser) operations(ctx context.Context) error {
 
 func (e *eraser) auditLog(ctx context.Context) error {
 	return e.scrub(ctx, "audit", nil, []string{"before", "after"})
+}
+
+// escrow goes through what others wait for: "both ada and bob match this account".
+func (e *eraser) escrow(ctx context.Context) error {
+	return e.s.Write(ctx, func(tx *Tx) error {
+		type row struct{ app, kind, object, text string }
+		rows, err := collect(func(r scanner) (v row, err error) { return v, r.Scan(&v.app, &v.kind, &v.object, &v.text) })(
+			tx.Query(ctx, "select app_id, type, object_id, error from escrow"))
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			old := sql.NullString{String: r.text, Valid: true}
+			text := e.document(old)
+			if text == old || !e.tells(old) {
+				continue
+			}
+			if _, err := tx.Exec(ctx, "update escrow set error = $1 where app_id = $2 and type = $3 and object_id = $4", text, r.app, r.kind, r.object); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // scrub replaces the person's names in columns of plain text and of JSON, a thousand rows at a time.
