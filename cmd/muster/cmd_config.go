@@ -193,10 +193,9 @@ func printChange(s *session, indent, path string, before, after any) {
 		s.say("%s%s → %s", head, s.dim(was), is)
 		return
 	}
-	room := s.width - len(indent) - 4
 	s.say("%s", cut(head, s.width))
-	s.say("%s  - %s", indent, s.dim(cut(was, room)))
-	s.say("%s  + %s", indent, cut(is, room))
+	s.say("%s", s.dim(s.wrapped(indent+"  - ", len(indent)+4, was)))
+	s.say("%s", s.wrapped(indent+"  + ", len(indent)+4, is))
 }
 
 // value writes a value of JSON for a person.

@@ -119,17 +119,20 @@ func (c *importCmd) print(s *session, r store.ImportResult) {
 	for _, w := range r.Warnings {
 		s.note("%s %s", s.yellow("warning:"), plain(w))
 	}
-	rows := &table{head: []string{"!LINE", "NAME", "!STATUS", "ERROR"}}
+	rows := &table{head: []string{"!LINE", "!STATUS", "NAME"}}
 	for _, row := range r.Rows[:min(len(r.Rows), shownRows)] {
-		rows.add(fmt.Sprint(row.Line), row.Name, row.Status, "")
-		if !c.Verbose {
-			s.say("%s %s", s.red(fmt.Sprintf("line %d:", row.Line)), plain(named(row.Name, row.Error)))
-			continue
-		}
-		rows.rows[len(rows.rows)-1][3] = row.Error
+		rows.add(fmt.Sprint(row.Line), row.Status, row.Name)
 	}
 	if c.Verbose && len(rows.rows) > 0 {
 		rows.write(s.out, s.width, s.paint)
+	}
+	told := 0
+	for _, row := range r.Rows { // what is wrong is told whole, also of rows beyond the table
+		if row.Error == "" || told == shownRows {
+			continue
+		}
+		told++
+		s.say("%s %s", s.red(fmt.Sprintf("line %d:", row.Line)), plain(named(row.Name, row.Error)))
 	}
 	if n := len(r.Rows) - shownRows; n > 0 {
 		s.say("… and %s more; -o json shows all", count(n, "row", "rows"))

@@ -183,7 +183,8 @@ func (p *planPrinter) change(o admin.Operation, c provision.Change) {
 	case o.Action == provision.Disable || o.Action == provision.Delete || o.Action == provision.Enable && c.Attribute == "active":
 	case o.Action == provision.Create && !p.verbose:
 	case o.Action == provision.Create:
-		p.say("%s", cut(fmt.Sprintf("      %s: %s", short(c.Attribute), value(c.New)), p.session.width))
+		label := "      " + short(c.Attribute) + ": "
+		p.say("%s", p.wrapped(label, width(label), value(c.New)))
 	default:
 		printChange(p.session, "      ", short(c.Attribute), c.Old, c.New)
 	}

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/muster-id/muster/internal/admin"
+
 type restartCmd struct {
 	App       string `arg:"" help:"Name or id of the application."`
 	Escrow    bool   `xor:"scope" required:"" help:"Forget failures: everything is tried again when it is due."`
@@ -10,17 +12,20 @@ type restartCmd struct {
 
 // Run implements the verb.
 func (c *restartCmd) Run(s *session) error {
+	scope := ""
+	for name, chosen := range map[string]bool{"escrow": c.Escrow, "watermark": c.Watermark, "links": c.Links, "all": c.All} {
+		if chosen {
+			scope = name
+		}
+	}
+	if scope == "" { // --links=false is no choice
+		return &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: "what is to be forgotten?", Next: "take --escrow, --watermark, --links or --all"}
+	}
 	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
 	}
 	defer end()
-	scope := "all"
-	for name, chosen := range map[string]bool{"escrow": c.Escrow, "watermark": c.Watermark, "links": c.Links} {
-		if chosen {
-			scope = name
-		}
-	}
 	r, err := desk.Restart(s, c.App, scope)
 	if err != nil {
 		return err

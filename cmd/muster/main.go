@@ -1,7 +1,7 @@
 // Command muster keeps the accounts in a company's applications exactly as its directory says.
 //
 // One file a verb (cmd_*.go), each a struct of flags with a Run method that hands the wish to package
-// admin and shows the answer; nothing is decided here. session.go opens what a verb needs, output.go
+// admin and shows the answer; nothing is decided here. session.go opens what a verb needs, text.go
 // is how answers look, targets.go is the list of connectors. Exit statuses are those of package admin.
 //
 // Start at [run].

@@ -31,7 +31,8 @@ func printResource(s *session, resource map[string]any) {
 		left = max(left, min(width(r[0]), 28))
 	}
 	for _, r := range rows {
-		s.say("%s  %s", s.dim(pad(r[0], left)), cut(plain(r[1]), max(20, s.width-left-2)))
+		label := pad(r[0], left) + "  "
+		s.say("%s", s.wrapped(s.dim(label), width(label), r[1]))
 	}
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -58,11 +60,39 @@ func rephrase(err error) *admin.Problem {
 		if next != "" {
 			p.Next = next + "; " + p.Next
 		}
-		p.Message = message
+		p.Message, p.Next = legible(message, node), strings.ReplaceAll(p.Next, `"",`, "")
 		break
 	}
 	return p
 }
+
+// legible writes arguments as the help does: APP and FILE… for kong's <app> and <file> ....
+func legible(message string, node *kong.Node) string {
+	if node == nil {
+		return message
+	}
+	for _, v := range arguments(node) {
+		name := strings.Trim(argument(v), "[]")
+		message = strings.NewReplacer("<"+v.Name+"> ...", name, "<"+v.Name+">", name).Replace(message)
+	}
+	return message
+}
+
+// AfterApply refuses a flag that was given without its value: a script whose variable is empty does not
+// mean the command without that flag (`sync --plan "$PLAN"` would run a cycle that nobody has seen). Of
+// the environment an empty variable is as none.
+func (c *commands) AfterApply(at *kong.Context) error {
+	for _, step := range at.Path {
+		if f := step.Flag; f != nil && f.Target.Kind() == reflect.String && strings.TrimSpace(f.Target.String()) == "" {
+			return &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: "--" + f.Name + " is given and empty", Next: "give it a value, or leave it out"}
+		}
+	}
+	c.Data = cmp.Or(c.Data, defaultData)
+	return nil
+}
+
+// defaultData is where the state is when nobody says otherwise; the tag of commands.Data shows it.
+const defaultData = "./muster-data"
 
 // deepest is the command that had been understood when the command line went wrong.
 func deepest(c *kong.Context) *kong.Node {

@@ -66,7 +66,11 @@ var kinds = []func(error) *Problem{
 		return &Problem{Exit: ExitUsage, Code: "configuration", Message: ps.Error(), Next: "correct this and apply again; nothing was changed"}
 	}),
 	as(func(e *store.Error) *Problem {
-		return &Problem{Exit: e.Kind.Exit(), Code: string(e.Kind), Message: e.Reason, Next: e.Next}
+		p := &Problem{Exit: e.Kind.Exit(), Code: string(e.Kind), Message: e.Reason, Next: e.Next}
+		if e.Kind == store.ErrNotFound && p.Next == "" {
+			p.Next = "`muster user list --search TEXT`, `muster group list` and `muster app list` show what there is"
+		}
+		return p
 	}),
 	as(func(k store.Kind) *Problem {
 		return &Problem{Exit: k.Exit(), Code: string(k), Message: k.Error()}
