@@ -20,6 +20,7 @@ type Desk struct {
 	by        store.Actor
 	protocols map[string]Protocol
 	version   string
+	log       *slog.Logger
 
 	mu       sync.Mutex
 	limiters map[string]*connector.Limiter // by application: every cycle of a connection shares one
@@ -39,7 +40,7 @@ func New(s *store.Store, o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{store: s, by: o.By, protocols: o.Protocols, version: o.Version, limiters: map[string]*connector.Limiter{}}
+	d := &Desk{store: s, by: o.By, protocols: o.Protocols, version: o.Version, log: o.Log, limiters: map[string]*connector.Limiter{}}
 	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN}
 	return d
 }

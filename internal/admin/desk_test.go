@@ -100,6 +100,36 @@ func code(err error) string {
 	return ""
 }
 
+// TestSyncPrunes: no process stays in this version, so a cycle is what takes old log rows away.
+func TestSyncPrunes(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := storetest.Open(t, store.Config{Data: t.TempDir(), Clock: func() time.Time { return now }})
+	o := &office{t: t, store: s, Desk: admin.New(s, admin.Options{By: by, Protocols: protocols, Version: "test"})}
+	o.target, o.url = connectortest.Serve(t, connectortest.Behaviour{})
+	o.users("ada")
+	o.must(o.apply(connectortest.Token, "  assignments: [{user: ada}]"))
+	sync := func() admin.Run {
+		t.Helper()
+		run, err := o.Sync(t.Context(), "target", admin.SyncOptions{})
+		o.must(err)
+		return run
+	}
+	first := sync()
+	for _, step := range []struct {
+		later time.Duration
+		want  int
+	}{{179 * 24 * time.Hour, 1}, {2 * 24 * time.Hour, 0}} {
+		now = now.Add(step.later)
+		sync()
+		ops, err := s.Operations(t.Context(), first.CycleID, nil, nil, 10)
+		o.must(err)
+		if len(ops) != step.want {
+			t.Errorf("%s later the log has %d records of the first cycle, want %d", step.later, len(ops), step.want)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	o := open(t)

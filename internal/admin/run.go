@@ -246,6 +246,9 @@ func (d *Desk) run(ctx context.Context, app *provision.Application, o cycle.Opti
 	if aerr := d.store.Audit(context.WithoutCancel(ctx), d.by, entry); aerr != nil {
 		return run, aerr
 	}
+	if perr := d.store.PruneDaily(ctx); perr != nil && ctx.Err() == nil {
+		d.log.Warn("old log rows were not pruned", "error", perr) // it is tried again after the next cycle
+	}
 	if report.Stopped != nil {
 		return run, stopped(app, report.Stopped)
 	}

@@ -2,12 +2,15 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
@@ -146,7 +149,7 @@ func TestPrune(t *testing.T) {
 		prune(10, 11)
 		now = now.Add(25 * time.Hour)
 		prune(6, 11)
-		exec("insert into cycles (id, app_id, type, state, watermark, basis, summary, initiated_by, created_at) values ('c', $1, 'initial', 'planned', 2, '', '{}', '', 0)", app.ID)
+		exec("insert into cycles (id, app_id, type, state, watermark, basis, summary, initiated_by, created_at) values ('c', $1, 'initial', 'planned', 2, '', '{}', '', $2)", app.ID, now.UnixMilli())
 		exec("update applications set watermark = 8")
 		prune(6, 11)
 		exec("update cycles set state = 'done', finished_at = $1", now.UnixMilli())
@@ -160,6 +163,57 @@ func TestPrune(t *testing.T) {
 		p, err := s.Progress(ctx, app.ID)
 		if err != nil || p.Watermark != 0 {
 			t.Errorf("watermark %v, %v", p, err)
+		}
+	})
+}
+
+// TestPruneDaily: once a day what is over goes, a plan that nobody ran after a week, and never what the
+// guard still counts.
+func TestPruneDaily(t *testing.T) {
+	t.Parallel()
+	storetest.Configs(t, func(t *testing.T, c store.Config) {
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		c.Clock = func() time.Time { return now }
+		s := storetest.Open(t, c)
+		ctx := t.Context()
+		app := application("app")
+		app.Provisioning.Hold.Window = provision.Duration(48 * time.Hour)
+		_, err := s.SaveApplication(ctx, admin, app)
+		must(t)(err)
+		must(t)(s.SetRetention(ctx, admin, store.Retention{Operations: provision.Duration(time.Hour)}))
+		if err := s.SetRetention(ctx, admin, store.Retention{Audit: -1}); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("a negative retention: %v", err)
+		}
+		add := func(id, cycle, state string, finished any) {
+			t.Helper()
+			must(t)(s.Write(ctx, func(tx *store.Tx) error {
+				_, err := tx.Exec(ctx, `insert into operations (id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, cause, reason, want, detail, steps, initiated_by, created_at, finished_at)
+					values ($1, $2, $3, 'user', 'disable', $4, 0, 0, $1, '', '', '', '{}', '{}', '[]', '', 0, $5)`, id, app.ID, cycle, state, finished)
+				return err
+			}))
+		}
+		must(t)(s.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "insert into cycles (id, app_id, type, state, watermark, basis, summary, initiated_by, created_at) values ('plan', $1, 'initial', 'planned', 2, '', '{}', '', $2)", app.ID, now.UnixMilli())
+			return err
+		}))
+		add("planned", "plan", "planned", nil)
+		add("counted", "c", "applied", now.UnixMilli())
+		add("held", "c", "held", nil)
+		for _, step := range []struct {
+			later time.Duration
+			want  string
+		}{
+			{0, "counted held planned"}, {47 * time.Hour, "counted held planned"}, {2 * time.Hour, "counted held planned"}, // not twice a day
+			{24 * time.Hour, "held planned"}, {5 * 24 * time.Hour, "held"},
+		} {
+			now = now.Add(step.later)
+			must(t)(s.PruneDaily(ctx))
+			if got := strings.Join(contents(t, s, "select id from operations order by id"), " "); got != step.want {
+				t.Errorf("%s later there are %q, want %q", step.later, got, step.want)
+			}
+		}
+		if left := contents(t, s, "select id from cycles"); len(left) > 0 {
+			t.Errorf("cycles left: %q", left)
 		}
 	})
 }

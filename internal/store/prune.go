@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/muster-id/muster/internal/provision"
@@ -35,8 +36,11 @@ func (s *Store) Retention(ctx context.Context) (Retention, error) {
 	return r, nil
 }
 
-// SetRetention sets how long each log is kept.
+// SetRetention sets how long each log is kept. What the guard still counts is kept longer.
 func (s *Store) SetRetention(ctx context.Context, by Actor, r Retention) error {
+	if min(r.Operations, r.Cycles, r.Audit, r.Changes) < 0 {
+		return refuse(ErrInvalid, "0 keeps for ever", "a log cannot be kept for less than no time")
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("writing the retention: %w", err)
@@ -51,10 +55,32 @@ func (s *Store) SetRetention(ctx context.Context, by Actor, r Retention) error {
 
 const (
 	pruneSlice = 1000
+	// plansKept is how long a plan that nobody ran can still be run. Its rows hold what it would send,
+	// sensitive values with it, and it keeps the feed from being pruned.
+	plansKept = provision.Duration(7 * 24 * time.Hour)
 	// feedMargin keeps entries that a cycle may be about to ask for although no application needs them
 	// by its watermark: it reads the feed's end first and everybody after.
 	feedMargin = 24 * time.Hour
 )
+
+// prunedSetting is when the logs were last pruned, in Unix milliseconds.
+const prunedSetting = "pruned"
+
+// PruneDaily is [Store.Prune] when a day has gone since the last time, or the clock was set back.
+func (s *Store) PruneDaily(ctx context.Context) error {
+	last, err := s.Setting(ctx, prunedSetting)
+	if err != nil {
+		return err
+	}
+	at, _ := strconv.ParseInt(last, 10, 64) // whatever it is, it is not today's
+	if age := s.Now().Sub(time.UnixMilli(at)); age >= 0 && age < 24*time.Hour {
+		return nil
+	}
+	if _, err := s.Prune(ctx); err != nil {
+		return err
+	}
+	return s.SetSetting(ctx, prunedSetting, strconv.FormatInt(s.Now().UnixMilli(), 10))
+}
 
 // Prune removes what the retention no longer keeps, in short transactions, and returns how many
 // rows went. Operations that wait for something have no end and stay.
@@ -63,14 +89,21 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	window, err := s.longestWindow(ctx)
+	if err != nil {
+		return 0, err
+	}
 	now := s.Now()
 	var total int64
+	const empty = " and not exists (select 1 from operations o where o.cycle_id = cycles.id)"
 	for _, log := range []struct {
 		keep         provision.Duration
 		table, older string
 	}{
-		{r.Operations, "operations", "finished_at < $1"},
-		{r.Cycles, "cycles", "finished_at < $1 and not exists (select 1 from operations o where o.cycle_id = cycles.id)"},
+		{plansKept, "operations", "cycle_id in (select id from cycles where state = 'planned' and created_at < $1)"},
+		{plansKept, "cycles", "state = 'planned' and created_at < $1" + empty},
+		{longer(r.Operations, window), "operations", "finished_at < $1"},
+		{r.Cycles, "cycles", "finished_at < $1" + empty},
 		{r.Audit, "audit", "at < $1"},
 	} {
 		if log.keep == 0 {
@@ -87,6 +120,24 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 		return total, fmt.Errorf("pruning the change feed: %w", err)
 	}
 	return total + n, nil
+}
+
+// longestWindow is how far back the guard of any application counts removals: whatever the retention,
+// it must find them.
+func (s *Store) longestWindow(ctx context.Context) (longest provision.Duration, err error) {
+	apps, err := s.Applications(ctx)
+	for _, app := range apps {
+		longest = max(longest, app.Provisioning.Hold.Window)
+	}
+	return longest, err
+}
+
+// longer returns the longer of a retention, in which zero is for ever, and a window.
+func longer(keep, window provision.Duration) provision.Duration {
+	if keep == 0 {
+		return 0
+	}
+	return max(keep, window)
 }
 
 func (s *Store) pruneSlices(ctx context.Context, statement string, args ...any) (total int64, err error) {
