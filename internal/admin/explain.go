@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // Explanation is why a person has, or has not, an account.
@@ -72,10 +73,40 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 		}
 		out.Rules = append(out.Rules, provision.Rule{Rule: "escrow", Detail: fmt.Sprintf("the last of %s failed: %s; %s", plural(e.Attempts, "attempt", "attempts"), e.Problem.Reason, when)})
 	}
+	if x.Link != nil && x.Escrow == nil {
+		refused, err := d.refused(ctx, app, u.ID)
+		if err != nil {
+			return Explanation{}, err
+		}
+		out.Rules = append(out.Rules, refused...)
+	}
 	for _, o := range x.Pending {
 		out.Pending = append(out.Pending, operationOf(o))
 	}
 	return out, nil
+}
+
+// looked is how many records refused looks at: those of cycles that found nothing to send lie above the
+// one that counts.
+const looked = 50
+
+// refused tells of the last request for a person when it failed and is not in escrow: the target took
+// it and kept something else, and asking again would change nothing.
+func (d *Desk) refused(ctx context.Context, app *provision.Application, userID string) ([]provision.Rule, error) {
+	records, err := d.store.Log(ctx, store.LogQuery{AppID: app.ID, Object: userID, Newest: true, Limit: looked})
+	if err != nil {
+		return nil, fmt.Errorf("reading the log of a person: %w", err)
+	}
+	for _, r := range records {
+		switch {
+		case r.Action == provision.Skip:
+		case r.Error == nil:
+			return nil, nil
+		default:
+			return []provision.Rule{{Rule: "last", Detail: fmt.Sprintf("the %s of %s failed: %s; %s", r.Action, r.Finished.UTC().Format("2006-01-02 15:04:05 UTC"), r.Error.Reason, r.Error.Recommendation)}}, nil
+		}
+	}
+	return nil, nil
 }
 
 // obstacles are what keeps a person's data from reaching the target although the scope says yes.
