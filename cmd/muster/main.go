@@ -35,25 +35,27 @@ type commands struct {
 	Output   string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"Form of what is printed (${default})."`
 	LogLevel string `enum:"off,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (${default})."`
 
-	Demo    demoCmd    `cmd:"" group:"start" help:"Show the main job on a made-up company and an emulated Slack."`
-	Import  importCmd  `cmd:"" group:"directory" help:"Bring people and groups of files into the directory."`
-	User    userCmd    `cmd:"" group:"directory" help:"Look at and change users."`
-	Group   groupCmd   `cmd:"" group:"directory" help:"Look at and change groups."`
-	App     appCmd     `cmd:"" group:"applications" help:"Look at applications, assign users and groups."`
-	Config  configCmd  `cmd:"" group:"applications" help:"Applications as YAML: apply, diff, export."`
-	Test    testCmd    `cmd:"" group:"applications" help:"Test the connection of an application."`
-	Plan    planCmd    `cmd:"" group:"provisioning" help:"Show what a cycle would do; nothing is sent."`
-	Sync    syncCmd    `cmd:"" group:"provisioning" help:"Run one cycle now."`
-	Prov    provCmd    `cmd:"" name:"provision" group:"provisioning" help:"Provision one user or group on demand, step by step."`
-	Explain explainCmd `cmd:"" group:"provisioning" help:"Say why a person has, or has not, an account."`
-	Status  statusCmd  `cmd:"" group:"provisioning" help:"Say how applications stand and what waits for you."`
-	Held    heldCmd    `cmd:"" group:"provisioning" help:"Operations that wait for approval."`
-	Logs    logsCmd    `cmd:"" group:"provisioning" help:"The provisioning log."`
-	Restart restartCmd `cmd:"" group:"provisioning" help:"Forget a part of what an application knows."`
-	Migrate migrateCmd `cmd:"" group:"operations" help:"Bring the database's schema up to date."`
-	Backup  backupCmd  `cmd:"" group:"operations" help:"Write everything into one file."`
-	Restore restoreCmd `cmd:"" group:"operations" help:"Read a backup into an empty database."`
-	Doctor  doctorCmd  `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
+	Demo    demoCmd      `cmd:"" group:"start" help:"Show the main job on a made-up company and an emulated Slack."`
+	Import  importCmd    `cmd:"" group:"directory" help:"Bring people and groups of files into the directory."`
+	User    userCmd      `cmd:"" group:"directory" help:"Look at and change users."`
+	Group   groupCmd     `cmd:"" group:"directory" help:"Look at and change groups."`
+	App     appCmd       `cmd:"" group:"applications" help:"Look at applications, assign users and groups."`
+	Config  configCmd    `cmd:"" group:"applications" help:"Applications as YAML: apply, diff, export."`
+	Test    testCmd      `cmd:"" group:"applications" help:"Test the connection of an application."`
+	Plan    planCmd      `cmd:"" group:"provisioning" help:"Show what a cycle would do; nothing is sent."`
+	Sync    syncCmd      `cmd:"" group:"provisioning" help:"Run one cycle now."`
+	Prov    provCmd      `cmd:"" name:"provision" group:"provisioning" help:"Provision one user or group on demand, step by step."`
+	Explain explainCmd   `cmd:"" group:"provisioning" help:"Say why a person has, or has not, an account."`
+	Status  statusCmd    `cmd:"" group:"provisioning" help:"Say how applications stand and what waits for you."`
+	Held    heldCmd      `cmd:"" group:"provisioning" help:"Operations that wait for approval."`
+	Logs    logsCmd      `cmd:"" group:"provisioning" help:"The provisioning log."`
+	Restart restartCmd   `cmd:"" group:"provisioning" help:"Forget a part of what an application knows."`
+	Migrate migrateCmd   `cmd:"" group:"operations" help:"Bring the database's schema up to date."`
+	Backup  backupCmd    `cmd:"" group:"operations" help:"Write everything into one file."`
+	Restore restoreCmd   `cmd:"" group:"operations" help:"Read a backup into an empty database."`
+	Audit   auditCmd     `cmd:"" group:"operations" help:"The audit log: what administrators did."`
+	Keep    retentionCmd `cmd:"" name:"retention" group:"operations" help:"How long each log is kept."`
+	Doctor  doctorCmd    `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
 
 	SlackEmulator slackEmulatorCmd `cmd:"" group:"start" help:"Emulate Slack's SCIM API, for trying things out."`
 	Version       versionCmd       `cmd:"" group:"operations" help:"Say which version this is."`

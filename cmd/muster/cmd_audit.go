@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/muster-id/muster/internal/store"
+)
+
+type auditCmd struct {
+	Since string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`
+	Limit int    `placeholder:"N" default:"100" help:"Only the newest so many (100)."`
+}
+
+// Run implements the verb.
+func (c *auditCmd) Run(s *session) error {
+	q := store.AuditQuery{Limit: c.Limit}
+	var err error
+	if c.Since != "" {
+		if q.Since, err = since(c.Since, time.Now()); err != nil {
+			return err
+		}
+	}
+	_, st, end, err := s.open(true)
+	if err != nil {
+		return err
+	}
+	defer end()
+	entries, err := st.AuditLog(s, q)
+	if err != nil {
+		return err
+	}
+	s.show(map[string]any{"entries": entries}, func() {
+		for i := len(entries) - 1; i >= 0; i-- {
+			e := entries[i]
+			s.say("%s  %s (%s)  %s %s %s", when(e.At), plain(e.Actor), plain(e.Via), plain(e.Action), plain(e.Type), plain(e.Name))
+			document(s, "before", e.Before)
+			document(s, "after", e.After)
+		}
+	})
+	return nil
+}
+
+// document prints what something was, or became.
+func document(s *session, label string, doc map[string]any) {
+	if len(doc) == 0 {
+		return
+	}
+	b, _ := json.Marshal(doc) // it has been read from JSON
+	s.say("%s", s.wrapped("  "+pad(label, 7), 9, plain(string(b))))
+}
