@@ -191,7 +191,7 @@ func writes(ts *testscript.TestScript, _ bool, args []string) {
 // slackCommand changes the emulated Slack behind Muster's back, or looks at it:
 //
 //	slack fault FAULT · slack clear · slack revoke TOKEN
-//	slack active EMAIL true|false · slack title EMAIL TITLE · slack people N
+//	slack active EMAIL true|false · slack title EMAIL TITLE · slack people N · slack add EMAIL
 func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 	slack := of(ts).slack
 	find := func() slackemulator.User {
@@ -215,6 +215,9 @@ func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 		slack.ClearFaults("")
 	case "revoke":
 		slack.RevokeToken(args[1])
+	case "add":
+		_, err := slack.AddUser(slackemulator.User{UserName: "was.here", Email: args[1], GivenName: "Was", FamilyName: "Here", Active: true})
+		ts.Check(err)
 	case "active":
 		check(fmt.Sprint(find().Active), args[2])
 	case "title":

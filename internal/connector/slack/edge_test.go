@@ -379,7 +379,7 @@ func TestShape(t *testing.T) {
 	s := newStage(t, "v2")
 	want := attr.Set{
 		"userName": "Ada@example.org", "displayName": "Ada @ Home 🚀", startDate: "2024-04-10", "externalId": "4711", "nickName": "countess",
-		"title": nil, enterprise + "employeeNumber": 42.0, work: "Ada@example.org",
+		"title": nil, enterprise + "employeeNumber": 42.0, work: "Ada@example.org", "timezone": nil, // nobody in Slack is without a timezone
 	}
 	shaped := s.Shape(directory.KindUser, "any", want)
 	if len(shaped) != 6 || shaped["userName"] != "ada" || shaped["displayName"] != "Ada _ Home" || shaped[startDate] != "2024-04-10T00:00:00+0000" ||

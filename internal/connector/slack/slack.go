@@ -142,7 +142,8 @@ func CheckToken(token string) error {
 func (c *Connector) Requests() int64 { return c.requests.Load() }
 
 // Shape implements [connector.Shaper]: userName within Slack's rules (see userNameOf), a display name that
-// Slack takes, whole dates, everything as text, and nothing that Slack keeps no place for.
+// Slack takes, whole dates, everything as text, and nothing that Slack keeps no place for or cannot
+// leave empty.
 func (c *Connector) Shape(kind directory.Kind, _ string, want attr.Set) attr.Set {
 	shaped := make(attr.Set, len(want))
 	if kind == directory.KindGroup {
@@ -161,6 +162,9 @@ func (c *Connector) Shape(kind directory.Kind, _ string, want attr.Set) attr.Set
 		p := b.split(value)
 		for s, v := range p {
 			p[s] = shapeSlot(s, v)
+		}
+		if len(b.slots) == 1 && b.slots[0] == slotTimezone && p[slotTimezone] == "" {
+			continue // nobody is without one: it stays as it is, see always
 		}
 		shaped[b.path] = b.join(p)
 	}

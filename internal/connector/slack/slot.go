@@ -22,6 +22,7 @@ const (
 	slotUserName    slot = "userName"
 	slotDisplayName slot = "displayName"
 	slotProfileURL  slot = "profileUrl"
+	slotTimezone    slot = "timezone"
 	slotEmail       slot = "emails:primary"
 	slotEmail2      slot = "emails:secondary"
 	slotPhone       slot = "phoneNumbers:primary" // primaryPhone: sent as type mobile, answered as primary
@@ -40,7 +41,7 @@ const (
 var slots = []slot{
 	slotUserName, slotDisplayName,
 	"name.givenName", "name.familyName", "name.honorificPrefix",
-	"title", "userType", "preferredLanguage", "locale", "timezone", slotProfileURL,
+	"title", "userType", "preferredLanguage", "locale", slotTimezone, slotProfileURL,
 	slotEmail, slotEmail2, slotPhone, slotMobile,
 	"addresses:streetAddress", "addresses:locality", "addresses:region", "addresses:postalCode", "addresses:country",
 	slotRole, slotPhoto,

@@ -122,6 +122,11 @@ func (c *Connector) updateUser(ctx context.Context, ch connector.Change, active 
 	return nil
 }
 
+// always are the slots that no account of Slack's is without: what cannot be empty there is not emptied.
+// Of a timezone that is cleared Slack shows a default of its own, so a directory that knows no timezones
+// would otherwise fail with everybody whom it adopts.
+var always = map[slot]bool{slotUserName: true, slotEmail: true, slotTimezone: true}
+
 // changes puts edits into slots, in the order in which requests name them. What Slack takes at creation
 // only, and the removal of what Slack always keeps, is left out.
 func (c *Connector) changes(edits []attr.Edit) []change {
@@ -134,7 +139,7 @@ func (c *Connector) changes(edits []attr.Edit) []change {
 		before, after := b.split(edits[i].Old), b.split(edits[i].New)
 		for _, s := range b.slots {
 			now := shapeSlot(s, after[s])
-			kept := now == "" && (s == slotUserName || s == slotEmail)
+			kept := now == "" && always[s]
 			if before[s] != now && !kept && !createOnly[s] {
 				out = append(out, change{s, before[s], now})
 			}
