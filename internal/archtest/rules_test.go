@@ -64,6 +64,9 @@ var pure = []string{"internal/mapping", "internal/provision"}
 // acts lists the imports that pure packages go without, packages below them included.
 var acts = []string{"context", "net", "os", "log", "database/sql"}
 
+// harmless lists what stands below those and only computes.
+var harmless = []string{"net/url"}
+
 // clocks lists the functions of package time that read the clock, and that pure packages do not call.
 var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTicker", "NewTimer"}
 

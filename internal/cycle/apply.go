@@ -152,22 +152,22 @@ func (d *dispatcher) loop(ctx context.Context) error {
 	return nil
 }
 
-// record makes results durable. A new account which the target says is new, and which is in truth that of
-// somebody else, fails here: an account has one owner.
+// record makes results durable. An account which the target says is new, or which was adopted on the
+// way, and which is in truth that of somebody else, fails here: an account has one owner.
 func (d *dispatcher) record(ctx context.Context, results []store.Result) error {
-	created := map[directory.Kind][]string{}
+	linked := map[directory.Kind][]string{}
 	for _, r := range results {
-		if r.Link != nil && r.Op.Action == provision.Create {
-			created[r.Op.Kind] = append(created[r.Op.Kind], r.Link.Account.ID)
+		if r.Link != nil {
+			linked[r.Op.Kind] = append(linked[r.Op.Kind], r.Link.Account.ID)
 		}
 	}
-	for kind, accounts := range created {
+	for kind, accounts := range linked {
 		owners, err := d.engine.Store.LinkedTo(ctx, d.app.ID, kind, accounts)
 		if err != nil {
 			return err
 		}
 		for i, r := range results {
-			if r.Link == nil || r.Op.Kind != kind || r.Op.Action != provision.Create {
+			if r.Link == nil || r.Op.Kind != kind {
 				continue
 			}
 			if owner, taken := owners[r.Link.Account.ID]; taken && owner.ID != r.Op.Source.ID {

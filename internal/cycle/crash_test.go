@@ -42,7 +42,7 @@ func crashChild(data, database string) error {
 		return err
 	}
 	w := &world{t: &testing.T{}, store: s}
-	e := &cycle.Engine{Store: s, Open: w.open, Node: "child", LeaseTime: 150 * time.Millisecond, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Rand: rand.Float64, RandN: rand.Uint64N}
+	e := &cycle.Engine{Store: s, Open: w.open, Node: "child", LeaseTime: 900 * time.Millisecond, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Rand: rand.Float64, RandN: rand.Uint64N}
 	app, err := s.Application(ctx, "target")
 	if err != nil {
 		return err

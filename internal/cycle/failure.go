@@ -157,6 +157,9 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 			}
 		}
 		return give()
+	case r.maker(w, m.Account, m.By) != "":
+		p := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), r.maker(w, m.Account, m.By), w.Source.Name)
+		return finished{work: w, result: r.failed(w, *p, true)}
 	case m.Account.Protected != "":
 		return finished{work: w, result: r.failed(w, provision.Problem{
 			Code: "protected_account", Reason: fmt.Sprintf("account %s may not be changed: %s", m.Account.Name, m.Account.Protected),

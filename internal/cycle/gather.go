@@ -20,7 +20,12 @@ import (
 const slice = 1000
 
 // look has everything decided that a piece of work asks for, and stores the operations.
-func (r *run) look(ctx context.Context, w *store.Work) error {
+func (r *run) look(ctx context.Context, w *store.Work) (err error) {
+	defer func() {
+		if serr := r.stored(); err == nil {
+			err = serr
+		}
+	}()
 	if w.All {
 		return r.lookAtAll(ctx, w)
 	}
@@ -115,7 +120,7 @@ type candidate struct {
 // users has people decided about, slice by slice; while one slice is decided about, the next one is
 // read. expected is how many of all of them are likely to have no account yet.
 func (r *run) users(ctx context.Context, people []ranked, expected int) error {
-	ctx, cancel := context.WithCancel(ctx)
+	reading, cancel := context.WithCancel(ctx)
 	var ahead chan known
 	defer func() {
 		cancel()
@@ -130,7 +135,7 @@ func (r *run) users(ctx context.Context, people []ranked, expected int) error {
 			for i, p := range chunk {
 				ids[i] = p.id
 			}
-			objects, err := r.engine.Store.UserObjects(ctx, r.app.ID, ids, r.app.usesGroups)
+			objects, err := r.engine.Store.UserObjects(reading, r.app.ID, ids, r.app.usesGroups)
 			c <- known{objects, err}
 		}()
 		return c
@@ -375,6 +380,10 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 			}
 		}
 		if err := r.ask(ctx, directory.KindGroup, found, len(found)); err != nil {
+			return err
+		}
+		// Who is about to get an account belongs to the members.
+		if err := r.stored(); err != nil {
 			return err
 		}
 		for _, c := range found {

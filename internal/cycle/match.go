@@ -33,6 +33,10 @@ func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate,
 	if len(need) == 0 {
 		return nil
 	}
+	// Who has which account must be known as far as it is decided.
+	if err := r.stored(); err != nil {
+		return err
+	}
 	order := r.matching(kind)
 	if err := r.walkIfWorth(ctx, kind, max(len(need), expected)*max(1, len(order))); err != nil {
 		return err
@@ -229,6 +233,11 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		}
 		c.Link = nil
 	}
+	if m.Account == nil && m.Problem == nil {
+		if err := r.claimIdentity(ctx, c); err != nil {
+			return err
+		}
+	}
 	if m.Account == nil && !vanished {
 		return nil
 	}
@@ -246,6 +255,61 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 	// be to one that takes the place of another.
 	r.wants(c, m.Account == nil)
 	return nil
+}
+
+// claimIdentity lets two newcomers fail who could not be told apart once one of them has an account.
+func (r *run) claimIdentity(ctx context.Context, c *candidate) error {
+	order := r.matching(c.Kind)
+	if len(order) == 0 {
+		return nil
+	}
+	v, _ := c.Want[order[0]].(string)
+	if v == "" {
+		return nil
+	}
+	key := identity(c.Kind, order[0], v)
+	other := r.claims[key]
+	if other == nil || other.Subject.ID == c.Subject.ID {
+		r.claims[key] = c
+		return nil
+	}
+	problem := provision.SameIdentity(order[0], other.Subject.Name, c.Subject.Name)
+	c.Match.Problem, other.Match.Problem = problem, problem
+	clear(r.rows)
+	return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
+}
+
+func identity(kind directory.Kind, path, value string) string {
+	return string(kind) + " " + path + " " + directory.Key(value)
+}
+
+// makes notes that a row is about to create an account with these matching values.
+func (r *run) makes(row *store.Operation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, path := range r.matching(row.Kind) {
+		if v, _ := row.Want[path].(string); v != "" {
+			key := identity(row.Kind, path, v)
+			r.making[key] = append(r.making[key], row.Source)
+		}
+	}
+}
+
+// maker returns who else of this pass makes an account that has the same value of an attribute: an
+// account that is found may be theirs, although nothing says so yet.
+func (r *run) maker(w *work, account *provision.Candidate, by string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, path := range r.matching(w.Kind) {
+		if v, _ := account.Values[path].(string); v != "" && (by == path || !slices.Contains(r.matching(w.Kind), by)) {
+			for _, s := range r.making[identity(w.Kind, path, v)] {
+				if s.ID != w.Source.ID {
+					return s.Name
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // claimOrphan links the account of a create that ended without an answer to an object that has left

@@ -67,13 +67,11 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			adopts = append(adopts, c.adopts)
 		}
 	}
-	if !r.preview {
-		if err := r.engine.Store.AddWaiting(ctx, r.app.ID, r.waiting); err != nil {
-			return err
-		}
+	waiting := r.waiting
+	if r.waiting = nil; r.preview {
+		waiting = nil
 	}
-	r.waiting = nil
-	if err := r.engine.Store.AddOperations(ctx, rows, replaced, adopts); err != nil {
+	if err := r.storeBehind(ctx, rows, replaced, adopts, waiting); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -85,6 +83,34 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 	}
 	return nil
+}
+
+// storeBehind stores a slice of the plan while the next one is decided about. Whoever depends on what
+// is in the database calls stored first.
+func (r *run) storeBehind(ctx context.Context, rows []*store.Operation, replaced []string, adopts []*store.Link, waiting []store.Waiting) error {
+	if err := r.stored(); err != nil {
+		return err
+	}
+	behind := make(chan error, 1)
+	r.storing = behind
+	go func() {
+		err := r.engine.Store.AddWaiting(ctx, r.app.ID, waiting)
+		if err == nil {
+			err = r.engine.Store.AddOperations(ctx, rows, replaced, adopts)
+		}
+		behind <- err
+	}()
+	return nil
+}
+
+// stored waits until everything decided so far is in the database.
+func (r *run) stored() error {
+	if r.storing == nil {
+		return nil
+	}
+	err := <-r.storing
+	r.storing = nil
+	return err
 }
 
 // splitApproved lets those members go whose removal was approved; the removal of others in the same
@@ -132,6 +158,9 @@ func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
 
 // expects notes what the row will bring about for others, and whom its object waits for.
 func (r *run) expects(c *candidate, row *store.Operation) {
+	if row.Action == provision.Create && row.Error == nil {
+		r.makes(row)
+	}
 	if c.Kind != directory.KindUser {
 		return
 	}

@@ -31,8 +31,10 @@ type run struct {
 	coming   map[string]bool         // users who are about to get an account in this pass
 	claims   map[string]*candidate   // accounts that unlinked objects of this pass match
 
-	waiting []store.Waiting // who of the objects just decided about waits for whom
-	later   []store.Later   // objects whose turn comes when what is under way for them has ended
+	making  map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
+	storing chan error                     // the slice of the plan that is being stored, see storeBehind
+	waiting []store.Waiting                // who of the objects just decided about waits for whom
+	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
 	unansweredInARow int // questions about single objects, see unread
 
@@ -117,7 +119,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {
@@ -189,15 +191,16 @@ func (r *run) gather(ctx context.Context) error {
 func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 	for {
 		r.now = r.engine.Store.Now()
-		retry := store.RetryNone
+		retry, since := store.RetryNone, time.Time{}
 		switch {
 		case len(r.looked) > 0:
+			since = r.began
 		case r.opts.ByHand:
 			retry = store.RetryAll
 		default:
 			retry = store.RetryDue
 		}
-		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, r.looked)
+		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, since, r.looked)
 		if err != nil {
 			return err
 		}
@@ -211,7 +214,9 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 			}
 		}
 		r.position = w.Until
-		r.looked = append(r.looked, w)
+		if len(r.looked) == 0 || !w.Empty() {
+			r.looked = append(r.looked, w)
+		}
 		if !w.More {
 			return nil
 		}

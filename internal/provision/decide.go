@@ -140,6 +140,9 @@ func decideNewcomer(o Object, op *Operation) {
 // and addresses which targets fold to lower case are no difference; everything else is.
 func adoptionEdits(have, want attr.Set) []attr.Edit {
 	return slices.DeleteFunc(attr.Diff(have, want), func(e attr.Edit) bool {
+		if e.New == nil {
+			return true // the directory knows nothing of it: what somebody entered there stays
+		}
 		p, err := attr.ParsePath(e.Path)
 		foldable := err == nil && (p.Name == "userName" || p.Name == "emails" || p.Name == "phoneNumbers")
 		return foldable && attr.Similar(e.Old, e.New)

@@ -74,6 +74,16 @@ func (m *Match) step(status, description string) {
 	m.Steps = append(m.Steps, Step{Name: "matching", Status: status, Description: description})
 }
 
+// SameIdentity is the problem of two people without an account who have the same value of the first
+// matching attribute: the account of one would be taken for that of the other.
+func SameIdentity(path, one, other string) *Problem {
+	return &Problem{
+		Code:           "duplicate_source_entries",
+		Reason:         fmt.Sprintf("%s and %s have the same %s, by which accounts are told apart", one, other, path),
+		Recommendation: "Give one of the two another value in the directory, or unassign one, then provision again.",
+	}
+}
+
 // TwoForOne is the problem of an account that two people claim.
 func TwoForOne(account string, one, other string) *Problem {
 	return &Problem{

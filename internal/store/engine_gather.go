@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"time"
 
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
@@ -67,7 +68,10 @@ const (
 
 // Changed returns what the feed after a position, the due rows and the escrow ask an application to
 // look at now, without the due rows that the pass has looked at already.
-func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Retry, looked []*Work) (*Work, error) {
+//
+// What is asked for again while a pass runs has a due time after the pass began (see setDue): since is
+// that time for all looks but the first, so that they do not read what the first one has read.
+func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Retry, since time.Time, looked []*Work) (*Work, error) {
 	return read(ctx, s, func(tx *Tx) (*Work, error) {
 		w := &Work{Groups: map[string][]string{}, Until: after}
 		changes, err := tx.changes(ctx, after, feedSlice)
@@ -90,17 +94,19 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		w.More = len(changes) == feedSlice
 		w.due, err = rowsOf(ctx, tx, func(row scanner) (d dueRow, err error) {
 			return d, row.Scan(&d.kind, &d.object, &d.member, &d.at)
-		}, `select type, object_id, member_id, due_at from due where app_id = $1 and due_at <= $2`, appID, tx.now())
+		}, `select type, object_id, member_id, due_at from due where app_id = $1 and due_at <= $2 and due_at >= $3`, appID, tx.now(), millis(since).Int64)
 		if err != nil {
 			return nil, err
 		}
 		known := map[dueRow]bool{}
 		for _, l := range looked {
 			for _, d := range l.due {
-				known[d] = true
+				if d.at >= millis(since).Int64 {
+					known[d] = true
+				}
 			}
 		}
-		w.due = slices.DeleteFunc(w.due, func(d dueRow) bool { return known[d] })
+		w.due = slices.Clip(slices.DeleteFunc(w.due, func(d dueRow) bool { return known[d] }))
 		var retries []dueRow
 		if retry != RetryNone {
 			retries, err = rowsOf(ctx, tx, func(row scanner) (d dueRow, err error) {
