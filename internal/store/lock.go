@@ -24,7 +24,9 @@ type holder struct {
 }
 
 func lockDir(dir, command string) (*lock, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	// Not through a symbolic link: the file is emptied, and in a directory that others can write to the
+	// link may lead anywhere.
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
