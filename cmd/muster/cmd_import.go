@@ -141,7 +141,7 @@ func (c *importCmd) print(s *session, r store.ImportResult) {
 		s.say("%s the input could not be read to its end: %s", s.red("incomplete:"), r.Incomplete)
 	}
 	if r.Guard != "" {
-		s.say("%s nobody was deactivated: %s", s.yellow("held back:"), r.Guard)
+		s.say("%s %s", s.yellow("held back:"), r.Guard)
 	}
 	verb := ""
 	if c.DryRun {
