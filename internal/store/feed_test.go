@@ -73,39 +73,35 @@ func TestFeedLosesNothing(t *testing.T) {
 // a row of a table.
 func TestSequenceWouldLose(t *testing.T) {
 	t.Parallel()
-	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
-		if !s.Postgres() {
-			t.Skip("SQLite has no sequences, and one writer at a time")
-		}
-		ctx := t.Context()
-		exec := func(tx *store.Tx, q string) {
-			_, err := tx.Exec(ctx, q)
-			must(t)(err)
-		}
-		must(t)(s.Write(ctx, func(tx *store.Tx) error {
-			exec(tx, "create sequence numbers")
-			exec(tx, "create table naive (seq bigint default nextval('numbers') primary key)")
-			return nil
+	s := storetest.Open(t, storetest.Postgres(t)) // SQLite has no sequences, and one writer at a time
+	ctx := t.Context()
+	exec := func(tx *store.Tx, q string) {
+		_, err := tx.Exec(ctx, q)
+		must(t)(err)
+	}
+	must(t)(s.Write(ctx, func(tx *store.Tx) error {
+		exec(tx, "create sequence numbers")
+		exec(tx, "create table naive (seq bigint default nextval('numbers') primary key)")
+		return nil
+	}))
+	count := func(after int64) (n int, last int64) {
+		must(t)(s.Read(ctx, func(tx *store.Tx) error {
+			return tx.QueryRow(ctx, "select count(*), coalesce(max(seq), $1) from naive where seq > $1", after).Scan(&n, &last)
 		}))
-		count := func(after int64) (n int, last int64) {
-			must(t)(s.Read(ctx, func(tx *store.Tx) error {
-				return tx.QueryRow(ctx, "select count(*), coalesce(max(seq), $1) from naive where seq > $1", after).Scan(&n, &last)
-			}))
-			return n, last
-		}
-		var seen int
-		var after int64
-		must(t)(s.Write(ctx, func(slow *store.Tx) error {
-			exec(slow, "insert into naive default values") // takes 1, and is not committed
-			must(t)(s.Write(ctx, func(fast *store.Tx) error { exec(fast, "insert into naive default values"); return nil }))
-			seen, after = count(0)
-			return nil
-		}))
-		more, _ := count(after)
-		if seen+more != 1 {
-			t.Errorf("the reader saw %d rows: sequences have learnt to wait, and the feed's counter may go", seen+more)
-		}
-	})
+		return n, last
+	}
+	var seen int
+	var after int64
+	must(t)(s.Write(ctx, func(slow *store.Tx) error {
+		exec(slow, "insert into naive default values") // takes 1, and is not committed
+		must(t)(s.Write(ctx, func(fast *store.Tx) error { exec(fast, "insert into naive default values"); return nil }))
+		seen, after = count(0)
+		return nil
+	}))
+	more, _ := count(after)
+	if seen+more != 1 {
+		t.Errorf("the reader saw %d rows: sequences have learnt to wait, and the feed's counter may go", seen+more)
+	}
 }
 
 func TestPrune(t *testing.T) {

@@ -36,23 +36,19 @@ func TestOpenAgain(t *testing.T) {
 
 func TestNodesStartTogether(t *testing.T) {
 	t.Parallel()
-	storetest.Configs(t, func(t *testing.T, c store.Config) {
-		if c.Database == "" {
-			t.Skip("a data directory has one writer")
-		}
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() {
-				s, err := store.Open(t.Context(), c)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				s.Close()
-			})
-		}
-		wg.Wait()
-	})
+	c := storetest.Postgres(t) // a data directory has one writer
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			s, err := store.Open(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Close()
+		})
+	}
+	wg.Wait()
 }
 
 // refused asserts that opening is refused with this kind, in one line, and without a word of the driver.
@@ -174,20 +170,16 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("no such database", func(t *testing.T) {
 		t.Parallel()
-		storetest.Configs(t, func(t *testing.T, c store.Config) {
-			if c.Database == "" {
-				t.Skip("PostgreSQL's own")
-			}
-			at := strings.Replace(c.Database, "/muster_", "/nobody_", 1)
-			refused(t, store.Config{Database: at}, store.ErrUnreachable, "does not exist")
-			s, err := store.Open(t.Context(), store.Config{Database: strings.Replace(c.Database, "@", "wrong@", 1)})
-			if err == nil {
-				s.Close()
-			}
-			if !errors.Is(err, store.ErrUnreachable) {
-				t.Fatalf("a wrong password: %v", err)
-			}
-		})
+		c := storetest.Postgres(t)
+		at := strings.Replace(c.Database, "/muster_", "/nobody_", 1)
+		refused(t, store.Config{Database: at}, store.ErrUnreachable, "does not exist")
+		s, err := store.Open(t.Context(), store.Config{Database: strings.Replace(c.Database, "@", "wrong@", 1)})
+		if err == nil {
+			s.Close()
+		}
+		if !errors.Is(err, store.ErrUnreachable) {
+			t.Fatalf("a wrong password: %v", err)
+		}
 	})
 }
 

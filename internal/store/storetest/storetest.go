@@ -25,8 +25,14 @@ func Configs(t *testing.T, test func(t *testing.T, c store.Config)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, store.Config{Data: t.TempDir(), Database: pgtest.Database(t)})
+		test(t, Postgres(t))
 	})
+}
+
+// Postgres is the configuration for tests of what only PostgreSQL has.
+func Postgres(t testing.TB) store.Config {
+	t.Helper()
+	return store.Config{Data: t.TempDir(), Database: pgtest.Database(t)}
 }
 
 // Open opens a store that is closed when the test ends.
