@@ -40,6 +40,10 @@ func (e *Error) Error() string {
 	return e.Reason
 }
 
+// Misdirected reports whether the endpoint itself is at fault, not the object that was asked about: it
+// sends requests to another host, where no credentials go.
+func (e *Error) Misdirected() bool { return e.Code == CodeRedirected }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrIncomplete says that a walk over all accounts ended but may have missed some (repeated pages,

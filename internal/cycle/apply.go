@@ -401,7 +401,7 @@ func (d *dispatcher) breaker(failure *connector.Error) {
 	switch {
 	case failure == nil:
 		d.failedInARow = 0
-	case failure.Kind == connector.Unauthorised:
+	case failure.Kind == connector.Unauthorised, failure.Misdirected():
 		d.stop(failure)
 	case failure.Kind == connector.Unavailable:
 		if d.failedInARow++; d.failedInARow >= provision.BreakerThreshold {

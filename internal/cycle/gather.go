@@ -349,14 +349,14 @@ func (r *run) unread(ctx context.Context, c *candidate, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch e.Kind {
-	case connector.Unauthorised, connector.Canceled:
+	switch {
+	case e.Kind == connector.Unauthorised, e.Kind == connector.Canceled, e.Misdirected():
 		return e
-	case connector.Forbidden:
+	case e.Kind == connector.Forbidden:
 		if why := r.lockedOut(ctx); why != nil {
 			return why
 		}
-	case connector.Unavailable:
+	case e.Kind == connector.Unavailable:
 		if r.unansweredInARow++; r.unansweredInARow >= provision.BreakerThreshold {
 			return e
 		}

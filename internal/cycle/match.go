@@ -33,6 +33,7 @@ func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate,
 	if len(need) == 0 {
 		return nil
 	}
+	r.matched = need
 	// Who has which account must be known as far as it is decided.
 	if err := r.stored(); err != nil {
 		return err
@@ -242,14 +243,10 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		return nil
 	}
 	if m.Account != nil {
-		if other := r.claims[m.Account.ID]; other != nil && other.Subject.ID != c.Subject.ID {
-			problem := provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Subject.Name, c.Subject.Name)
-			// The other is decided about after this, or waits in the queue already.
-			c.Match.Problem, other.Match.Problem = problem, problem
-			clear(r.rows)
-			return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
+		if other, taken := r.claims[m.Account.ID]; taken && other.ID != c.Subject.ID {
+			return r.failBoth(ctx, c, other, provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Name, c.Subject.Name))
 		}
-		r.claims[m.Account.ID] = c
+		r.claims[m.Account.ID] = c.Subject
 	}
 	// What is sent only while an account is made must not be sent to one that is there already, and must
 	// be to one that takes the place of another.
@@ -268,15 +265,26 @@ func (r *run) claimIdentity(ctx context.Context, c *candidate) error {
 		return nil
 	}
 	key := identity(c.Kind, order[0], v)
-	other := r.claims[key]
-	if other == nil || other.Subject.ID == c.Subject.ID {
-		r.claims[key] = c
+	other, taken := r.claims[key]
+	if !taken || other.ID == c.Subject.ID {
+		r.claims[key] = c.Subject
 		return nil
 	}
-	problem := provision.SameIdentity(order[0], other.Subject.Name, c.Subject.Name)
-	c.Match.Problem, other.Match.Problem = problem, problem
+	return r.failBoth(ctx, c, other, provision.SameIdentity(order[0], other.Name, c.Subject.Name))
+}
+
+// failBoth lets two objects fail that claim the same. The other one is of the same slice and decided
+// about after this, or waits in the queue already.
+func (r *run) failBoth(ctx context.Context, c *candidate, other provision.Subject, problem *provision.Problem) error {
+	c.Match.Problem = problem
+	for _, o := range r.matched {
+		if o.Subject.ID == other.ID {
+			o.Match.Problem = problem
+			return nil
+		}
+	}
 	clear(r.rows)
-	return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.Subject.ID, *problem)
+	return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.ID, *problem)
 }
 
 func identity(kind directory.Kind, path, value string) string {

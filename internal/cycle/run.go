@@ -23,13 +23,14 @@ type run struct {
 	now      time.Time
 	restored bool // first cycle after a restore
 
-	position int64                   // how far the feed has been read
-	looked   []*store.Work           // what has been decided about
-	began    time.Time               // before anything was read of the target
-	walked   map[directory.Kind]bool // listed completely in this pass
-	unlisted map[directory.Kind]bool // a walk was given up, or may have missed some
-	coming   map[string]bool         // users who are about to get an account in this pass
-	claims   map[string]*candidate   // accounts that unlinked objects of this pass match
+	position int64                        // how far the feed has been read
+	looked   []*store.Work                // what has been decided about
+	began    time.Time                    // before anything was read of the target
+	walked   map[directory.Kind]bool      // listed completely in this pass
+	unlisted map[directory.Kind]bool      // a walk was given up, or may have missed some
+	coming   map[string]bool              // users who are about to get an account in this pass
+	claims   map[string]provision.Subject // who of this pass claims an account, or an identity for a new one
+	matched  []*candidate                 // the slice of objects that is being matched
 
 	making  map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
 	storing chan error                     // the slice of the plan that is being stored, see storeBehind
@@ -119,7 +120,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]*candidate{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	switch {

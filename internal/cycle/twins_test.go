@@ -86,3 +86,23 @@ func TestAdoptionKeepsWhatTheDirectoryDoesNotKnow(t *testing.T) {
 		t.Errorf("a title that the directory had and lost is still %v", title)
 	}
 }
+
+// TestEndpointThatSendsElsewhere: a redirect to another host is the endpoint's fault and ends the pass;
+// nobody goes into escrow for it.
+func TestEndpointThatSendsElsewhere(t *testing.T) {
+	w := onSQLite(t)
+	w.user("ada")
+	w.group("Engineering", "ada")
+	w.assign("Engineering")
+	w.target.Fail(connectortest.Fault{Times: -1, RedirectTo: "http://127.0.0.2:9/scim/v2/Users"})
+	r, err := w.trySync()
+	if err != nil || r.Stopped == nil {
+		t.Fatalf("want the pass stopped, got %+v, %v", r, err)
+	}
+	if p := w.stands(); p.Quarantine == nil || p.Escrow != 0 {
+		t.Errorf("want quarantine and an empty escrow: %+v", p)
+	}
+	w.target.Heal()
+	w.expect(w.sync(), map[string]int{"create": 2})
+	w.again()
+}
