@@ -158,7 +158,7 @@ func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
 
 // expects notes what the row will bring about for others, and whom its object waits for.
 func (r *run) expects(c *candidate, row *store.Operation) {
-	if row.Action == provision.Create && row.Error == nil {
+	if row.Action == provision.Create && row.Error == nil && !r.preview {
 		r.makes(row)
 	}
 	if c.Kind != directory.KindUser {
