@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
@@ -28,6 +29,11 @@ type expression struct {
 	reads   []string        // attributes read, as written: "user.department", in the order of places
 }
 
+// oneAtATime guards the library that expressions run on: it keeps single error values for a timestamp
+// overflow and for types that do not go together, and writes into them where they occurred, so that
+// two failures at once would race. Nobody waits long: a mapping takes microseconds.
+var oneAtATime sync.Mutex
+
 // parse checks an expression. The problems have place, message and hint; Row and Field are the caller's.
 func parse(kind directory.Kind, text string) (*expression, Problems) {
 	if strings.TrimSpace(text) == "" {
@@ -40,6 +46,8 @@ func parse(kind directory.Kind, text string) (*expression, Problems) {
 	if err != nil {
 		return nil, Problems{{Message: "internal: " + err.Error()}}
 	}
+	oneAtATime.Lock()
+	defer oneAtATime.Unlock()
 	parsed, issues := env.Parse(text)
 	if issues.Err() != nil {
 		return nil, problemsOf(issues, nil, kind)
@@ -161,6 +169,8 @@ func (e *expression) impure() string {
 
 // eval runs the expression. Its error never holds a value of the person.
 func (e *expression) eval(s *surroundings) (ref.Val, error) {
+	oneAtATime.Lock()
+	defer oneAtATime.Unlock()
 	v, _, err := e.program.Eval(s)
 	if err != nil {
 		return nil, e.explain(err)
