@@ -29,6 +29,7 @@ import (
 var backupTables = []string{
 	"feed", "changes", "users", "groups", "members", "applications", "secrets", "assignments", "links", "link_members", "waiting",
 	"due", "escrow", "cycles", "operations", "accounts", "account_keys", "audit", "settings",
+	"notices", "messages", "webhooks",
 }
 
 // Manifest says what a backup is of.
@@ -320,8 +321,14 @@ func decodeRow(line json.RawMessage) ([]any, error) {
 	return row, nil
 }
 
-// restored switches every application off and marks it.
+// restored switches every application off and marks it, and tells nobody of what was so before the
+// backup.
 func (tx *Tx) restored(ctx context.Context) error {
+	for _, statement := range []string{"update notices set pending = '' where pending <> ''", "delete from messages where ended_at is null"} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
 	apps, err := tx.applications(ctx, "")
 	if err != nil {
 		return err

@@ -137,8 +137,11 @@ func TestBackupRestoresIntoEither(t *testing.T) {
 			}
 			for _, table := range tables(t, from) {
 				query := "select * from " + table
-				if table == "applications" {
+				switch table { // what a restore changes is left out
+				case "applications":
 					query = "select id, name, name_key, template, watermark, created_at from applications"
+				case "notices":
+					query = "select id, kind, app_id, subject, cause, reason, opened_at, resolved_at from notices"
 				}
 				want, got := contents(t, from, query), contents(t, to, query)
 				if len(want) == 0 {
@@ -210,7 +213,7 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 		"more after it":     {pack(string(plain) + "[1]\n"), store.ErrDamaged},
 		"a strange table":   {replace(`{"table":"users"`, `{"table":"users; drop table users"`), store.ErrDamaged},
 		"a strange column":  {replace(`"user_name_key"`, `"user_name_key) --"`), store.ErrDamaged},
-		"a newer schema":    {replace(`"schema":1`, `"schema":99`), store.ErrNewer},
+		"a newer schema":    {replace(`"schema":`, `"schema":99`), store.ErrNewer},
 		"a newer format":    {replace(`"format":1`, `"format":2`), store.ErrNewer},
 		"a value of values": {replace(`["1"`, `[["1"]`), store.ErrDamaged},
 	} {
@@ -236,10 +239,15 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 
 // Whatever stands in an archive, restoring it ends, and a refusal leaves nothing behind.
 func FuzzRestore(f *testing.F) {
-	f.Add(`{"muster":"backup","format":1,"schema":1}` + "\n" + `{"table":"feed","columns":["id","seq"]}` + "\n[1,5]\n" + `{"rows":1}` + "\n")
-	f.Add(`{"muster":"backup","format":1,"schema":1}` + "\n" + `{"table":"settings","columns":["name","value"]}` + "\n" + `["a",null]` + "\n" + `{"rows":1}`)
-	f.Add(`{"muster":"backup","format":1,"schema":1}[1]{"rows":-1}`)
-	f.Add(`{"muster":"backup","schema":1}[]{}`)
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no migrations", err)
+	}
+	newest := strings.TrimLeft(filepath.Base(files[len(files)-1])[:5], "0")
+	f.Add(`{"muster":"backup","format":1,"schema":` + newest + `}` + "\n" + `{"table":"feed","columns":["id","seq"]}` + "\n[1,5]\n" + `{"rows":1}` + "\n")
+	f.Add(`{"muster":"backup","format":1,"schema":` + newest + `}` + "\n" + `{"table":"settings","columns":["name","value"]}` + "\n" + `["a",null]` + "\n" + `{"rows":1}`)
+	f.Add(`{"muster":"backup","format":1,"schema":` + newest + `}[1]{"rows":-1}`)
+	f.Add(`{"muster":"backup","schema":` + newest + `}[]{}`)
 	dir, opened := f.TempDir(), 0
 	var s *store.Store // the cases of a process share one as long as it is empty
 	f.Cleanup(func() {

@@ -78,8 +78,8 @@ func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error
 		if err := tx.saveCycle(ctx, c); err != nil {
 			return err
 		}
-		if c.State != "done" || c.Type == "on-demand" {
-			return nil
+		if err := tx.ended(ctx, c); err != nil || c.State != "done" || c.Type == "on-demand" {
+			return err
 		}
 		for _, w := range looked {
 			if err := tx.consume(ctx, c.AppID, w.due); err != nil {
@@ -206,12 +206,9 @@ func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
 	})
 }
 
-// SetQuarantine puts an application into quarantine, or takes it out with nil.
+// SetQuarantine puts an application into quarantine, or takes it out with nil; people are told of it.
 func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {
-	return s.Write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `update applications set quarantine = $1 where id = $2`, jsonOrNull(q), appID)
-		return err
-	})
+	return s.Write(ctx, func(tx *Tx) error { return tx.quarantined(ctx, appID, q) })
 }
 
 // SetPause keeps the time until which the target wants no requests, so that it outlives the process.
@@ -245,6 +242,9 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 			if _, err := tx.Exec(ctx, q, appID); err != nil {
 				return err
 			}
+		}
+		if scope == "watermark" || scope == "all" {
+			return tx.NotifyOver(ctx, InQuarantine, appID)
 		}
 		return nil
 	})

@@ -133,6 +133,9 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		if err := tx.writeLinks(ctx, links); err != nil {
 			return err
 		}
+		if err := tx.failing(ctx, results); err != nil {
+			return err
+		}
 		return tx.wake(ctx, linked)
 	})
 }

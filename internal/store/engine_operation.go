@@ -481,7 +481,7 @@ func (s *Store) Approve(ctx context.Context, appID string, ops []*Operation, act
 				return err
 			}
 		}
-		return nil
+		return tx.held(ctx, appID)
 	})
 }
 
@@ -509,7 +509,7 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 				return err
 			}
 		}
-		return nil
+		return tx.held(ctx, appID)
 	})
 }
 

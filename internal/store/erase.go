@@ -30,7 +30,7 @@ func (s *Store) EraseUser(ctx context.Context, by Actor, id string, force bool) 
 	if err := s.Read(ctx, func(tx *Tx) error { return e.prepare(ctx, tx, force) }); err != nil {
 		return "", err
 	}
-	for _, step := range []func(context.Context) error{e.operations, e.auditLog, e.escrow, e.ownRows} {
+	for _, step := range []func(context.Context) error{e.operations, e.auditLog, e.notices, e.escrow, e.ownRows} {
 		if err := step(ctx); err != nil {
 			return "", fmt.Errorf("erasing a person from the logs: %w", err)
 		}
@@ -162,6 +162,7 @@ func (e *eraser) ownRows(ctx context.Context) error {
 		for _, statement := range []string{
 			`update links set object_name = $2, account_name = $2, wanted = '{}', sent = '{}', answered = '{}' where type = 'user' and object_id = $1`,
 			`delete from escrow where type = 'user' and object_id = $1 and object_id <> $2`,
+			`delete from notices where subject = $1 and subject <> $2`,
 			`update audit set object_name = $2, before = null, after = null where object_id = $1`,
 			`update operations set object_name = $2, account_name = case when account_name = '' then '' else $2 end, reason = cause, want = '{}', detail = '{}',
 				steps = '[]', exchange = null where type = 'user' and object_id = $1`,
@@ -192,6 +193,14 @@ func (e *eraser) operations(ctx context.Context) error {
 
 func (e *eraser) auditLog(ctx context.Context) error {
 	return e.scrub(ctx, "audit", nil, []string{"before", "after"})
+}
+
+// notices goes through what people were told. A message that was to be sent still is, without the names.
+func (e *eraser) notices(ctx context.Context) error {
+	if err := e.scrub(ctx, "notices", []string{"name", "reason"}, nil); err != nil {
+		return err
+	}
+	return e.scrub(ctx, "messages", nil, []string{"events"})
 }
 
 // escrow goes through what others wait for: "both ada and bob match this account".

@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Origin returns the scheme, host and port of an endpoint, in one spelling: what a secret is given
@@ -26,24 +29,50 @@ func Origin(endpoint string) (string, error) {
 // SetSecret seals a credential of an application for the origin of an endpoint, in place of the one
 // of the same name that there was.
 func (tx *Tx) SetSecret(ctx context.Context, by Actor, appID, name, endpoint, value string) error {
-	origin, err := Origin(endpoint)
-	if err != nil {
-		return err
-	}
-	key, err := tx.s.theKey(true)
-	if err != nil {
-		return err
-	}
-	sealed, err := seal(key, []byte(value), sealContext(appID, name, origin))
-	if err != nil {
-		return fmt.Errorf("sealing a secret: %w", err)
-	}
-	err = tx.insert(ctx, "secrets", []string{"app_id", "name", "origin", "sealed"}, [][]any{{appID, name, origin, sealed}},
-		"on conflict (app_id, name) do update set origin = excluded.origin, sealed = excluded.sealed")
+	origin, err := tx.keepSecret(ctx, appID, name, endpoint, value)
 	if err != nil {
 		return err
 	}
 	return tx.audit(ctx, by, "set secret", subject{"application", appID, name}, nil, map[string]any{"secret": name, "origin": origin})
+}
+
+// keepSecret seals a secret of an owner for the origin of an endpoint, and notes when it ends where it
+// says so itself.
+func (tx *Tx) keepSecret(ctx context.Context, owner, name, endpoint, value string) (origin string, err error) {
+	if origin, err = Origin(endpoint); err != nil {
+		return "", err
+	}
+	key, err := tx.s.theKey(true)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := seal(key, []byte(value), sealContext(owner, name, origin))
+	if err != nil {
+		return "", fmt.Errorf("sealing a secret: %w", err)
+	}
+	return origin, tx.insert(ctx, "secrets", []string{"app_id", "name", "origin", "sealed", "expires_at"}, [][]any{{owner, name, origin, sealed, millis(ExpiryOf(value))}},
+		"on conflict (app_id, name) do update set origin = excluded.origin, sealed = excluded.sealed, expires_at = excluded.expires_at")
+}
+
+// ExpiryOf returns when a token ends, where it is a JWT and says so (RFC 7519 §4.1.4); else the zero
+// time. Nothing is verified: it is the target that judges the token.
+func ExpiryOf(token string) time.Time {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return time.Time{}
+	}
+	var claims struct {
+		Expires float64 `json:"exp"`
+	}
+	const year9999 = 253_402_300_800
+	if json.Unmarshal(text, &claims) != nil || claims.Expires <= 0 || claims.Expires >= year9999 {
+		return time.Time{}
+	}
+	return time.Unix(int64(claims.Expires), 0).UTC()
 }
 
 // SetSecret is [Tx.SetSecret] in a transaction of its own.
