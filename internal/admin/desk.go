@@ -23,7 +23,7 @@ type Desk struct {
 	log       *slog.Logger
 
 	mu       sync.Mutex
-	limiters map[string]*connector.Limiter // by application: every cycle of a connection shares one
+	limiters map[string]*connector.Limiter // by connection: all its cycles and applications share one
 }
 
 // Options are what a [Desk] is made from.

@@ -117,9 +117,6 @@ func (d *Desk) Plan(ctx context.Context, name string, reconcile bool, progress f
 
 func (d *Desk) plan(ctx context.Context, app *provision.Application, o cycle.Options) (Plan, error) {
 	c, err := d.engine.Plan(ctx, app, o)
-	if perr := d.keepPause(ctx, app); err == nil {
-		err = perr
-	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -228,9 +225,6 @@ func (d *Desk) Sync(ctx context.Context, name string, o SyncOptions) (Run, error
 
 func (d *Desk) run(ctx context.Context, app *provision.Application, o cycle.Options) (Run, error) {
 	report, err := d.engine.Run(ctx, app, o)
-	if perr := d.keepPause(ctx, app); err == nil {
-		err = perr
-	}
 	if err != nil {
 		return Run{}, err
 	}

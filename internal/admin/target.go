@@ -14,6 +14,7 @@ import (
 	"github.com/muster-id/muster/internal/gallery"
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // Protocol is how one kind of target is spoken to. The table of them is handed in by the command,
@@ -68,25 +69,31 @@ func (d *Desk) target(ctx context.Context, app *provision.Application) (cycle.Ta
 			return cycle.Target{}, &Problem{Exit: ExitUsage, Code: "token_wrong", Message: fmt.Sprintf("the token of %s cannot work: %v", app.Name, err), Next: "give the right token with `muster config apply`", Err: err}
 		}
 	}
-	return d.open(ctx, app, token)
+	// Whoever uses the same credentials at the same place shares one limit there.
+	origin, err := store.Origin(app.Connection.Endpoint)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	connection, err := d.store.Pseudonym(origin, token)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	return d.open(app, token, connection)
 }
 
 // silent opens the connector of an application without credentials, for what asks only how the target
 // wants values shaped: a person can be explained before there is a token.
-func (d *Desk) silent(ctx context.Context, app *provision.Application) (cycle.Target, error) {
-	return d.open(ctx, app, "")
+func (d *Desk) silent(_ context.Context, app *provision.Application) (cycle.Target, error) {
+	return d.open(app, "", "")
 }
 
-func (d *Desk) open(ctx context.Context, app *provision.Application, token string) (cycle.Target, error) {
+func (d *Desk) open(app *provision.Application, token, connection string) (cycle.Target, error) {
 	t, protocol, err := d.protocol(app)
 	if err != nil {
 		return cycle.Target{}, err
 	}
-	limiter, err := d.limiter(ctx, app, t)
-	if err != nil {
-		return cycle.Target{}, err
-	}
-	c := Connection{Application: app, Template: t, Token: token, Limiter: limiter, Version: d.version}
+	limits := t.Limits.With(app.Connection.Limits)
+	c := Connection{Application: app, Template: t, Token: token, Limiter: d.limiter(connection, limits), Version: d.version}
 	if c.Users, err = targets(directory.KindUser, app.Mappings.Users); err != nil {
 		return cycle.Target{}, err
 	}
@@ -102,8 +109,9 @@ func (d *Desk) open(ctx context.Context, app *provision.Application, token strin
 		return target, &Problem{Exit: ExitUsage, Code: "connection", Message: fmt.Sprintf("the connection of %s cannot be used: %v", app.Name, err), Next: "correct it and run `muster config apply`", Err: err}
 	}
 	if target.Concurrency == 0 {
-		target.Concurrency = t.Limits.With(app.Connection.Limits).Concurrency
+		target.Concurrency = limits.Concurrency
 	}
+	target.Limiter, target.Connection = c.Limiter, connection
 	return target, nil
 }
 
@@ -115,38 +123,21 @@ func targets(kind directory.Kind, rows []mapping.Mapping) ([]string, error) {
 	return program.Targets(), nil
 }
 
-// limiter returns the limiter of an application's connection. A pause that the target asked an
-// earlier process for is kept.
-func (d *Desk) limiter(ctx context.Context, app *provision.Application, t gallery.Template) (*connector.Limiter, error) {
+// limiter returns the limiter of a connection, one for all applications and cycles that use it, with the
+// limits as they are configured now.
+func (d *Desk) limiter(connection string, limits connector.Limits) *connector.Limiter {
+	if connection == "" {
+		return connector.NewLimiter(limits)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l := d.limiters[app.ID]; l != nil {
-		return l, nil
-	}
-	progress, err := d.store.Progress(ctx, app.ID)
-	if err != nil {
-		return nil, err
-	}
-	l := connector.NewLimiter(t.Limits.With(app.Connection.Limits))
-	if !progress.PauseUntil.IsZero() {
-		l.Pause(progress.PauseUntil)
-	}
-	d.limiters[app.ID] = l
-	return l, nil
-}
-
-// keepPause writes down the pause that a target asked for, so that the next process keeps to it.
-func (d *Desk) keepPause(ctx context.Context, app *provision.Application) error {
-	d.mu.Lock()
-	l := d.limiters[app.ID]
-	d.mu.Unlock()
+	l := d.limiters[connection]
 	if l == nil {
-		return nil
+		l = connector.NewLimiter(limits)
+		d.limiters[connection] = l
 	}
-	if until := l.PausedUntil(); until.After(d.store.Now()) {
-		return d.store.SetPause(context.WithoutCancel(ctx), app.ID, until)
-	}
-	return nil
+	l.Reconfigure(limits)
+	return l
 }
 
 // Test tries the connection of an application: credentials, endpoint, rights. It writes nothing.
@@ -156,6 +147,11 @@ func (d *Desk) Test(ctx context.Context, name string) (connector.Diagnosis, erro
 		return connector.Diagnosis{}, err
 	}
 	target, err := d.target(ctx, app)
+	if err != nil {
+		return connector.Diagnosis{}, err
+	}
+	rest, err := d.engine.Pace(ctx, target)
+	defer rest()
 	if err != nil {
 		return connector.Diagnosis{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -65,6 +64,7 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	}
 	defer res.Body.Close()
 	ans.Status, ans.Header = res.StatusCode, res.Header
+	permit.told = budgets(res.Header, time.Now())
 	raw, readErr := readBody(res, r.List)
 	raw = c.redact.answer(raw)
 	ans.Exchange.Status, ans.Exchange.Header, ans.Exchange.Response = res.StatusCode, c.shown(res.Header), c.redact.body(raw)
@@ -74,6 +74,9 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 		failed = refused(c.base.Host, res.StatusCode, body, write)
 		if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
 			failed.RetryAfter = retryAfter(res.Header, time.Now())
+			if failed.RetryAfter == 0 && res.StatusCode == http.StatusTooManyRequests {
+				failed.RetryAfter = usedUp(permit.told)
+			}
 		}
 		if c.refine != nil {
 			c.refine(failed, body)
@@ -161,27 +164,4 @@ func (c *Client) shown(h http.Header) map[string]string {
 		}
 	}
 	return out
-}
-
-// retryAfter reads the pause that a target asks for: seconds or a date (RFC 9110 §10.2.3). It is 0
-// for none, and never negative.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v == "" {
-		return 0
-	}
-	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		switch {
-		case !(s > 0):
-			return 0
-		case s > maxPause.Seconds():
-			return maxPause
-		}
-		return time.Duration(s * float64(time.Second))
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	return min(max(0, at.Sub(now)), maxPause)
 }

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"math"
 	"slices"
@@ -63,10 +64,14 @@ func (l Limits) concurrency() int {
 //	Removal         may use the last tenth of every bucket and one connection more than the others
 //	all others      wait while only the reserve is left
 //
-// A target that throttles pauses everything, see [Limiter.Pause].
+// A target that throttles pauses everything, see [Limiter.Pause]. What a target tells of its limits in the
+// headers of its answers is kept to as well, so that requests slow down before it throttles.
 type Limiter struct {
+	id       string // tells this limiter's own level from another's, see [Limiter.Restore]
 	mu       sync.Mutex
+	limits   Limits
 	buckets  []*tokens
+	learned  []*learned
 	waiting  [ReconcileRead + 1][]*waiter // by urgency, first come first served
 	inFlight int
 	window   window
@@ -74,10 +79,27 @@ type Limiter struct {
 	timer    *time.Timer
 	granted  int64
 	throttle int64
+	used     chan struct{} // see [Limiter.Used]
+}
+
+// ticket is what a request counts for.
+type ticket struct {
+	kind    string // see [kindOf]
+	buckets []*tokens
+	learned []*learned
+}
+
+// answered ends the counting of a request that is under way.
+func (t *ticket) answered() {
+	for _, b := range t.learned {
+		b.out--
+	}
 }
 
 type waiter struct {
-	buckets  []*tokens
+	ticket
+	method   string
+	path     string
 	urgency  Urgency
 	patience time.Duration
 	answer   chan error // buffered; nil lets the request go
@@ -85,20 +107,28 @@ type waiter struct {
 
 // NewLimiter makes a limiter whose buckets are full.
 func NewLimiter(l Limits) *Limiter {
-	now, scale := time.Now(), l.TimeScale
+	out := &Limiter{id: rand.Text(), limits: l, window: newWindow(l.concurrency(), l.Adaptive), used: make(chan struct{}, 1)}
+	out.buckets = l.tokens(time.Now())
+	return out
+}
+
+// tokens makes the buckets, full.
+func (l Limits) tokens(now time.Time) []*tokens {
+	scale := l.TimeScale
 	if scale <= 0 {
 		scale = 1
 	}
-	out := &Limiter{window: newWindow(l.concurrency(), l.Adaptive)}
+	var out []*tokens
 	for _, b := range l.Buckets {
 		if b.PerMinute > 0 {
-			out.buckets = append(out.buckets, newTokens(b, scale, now))
+			out = append(out, newTokens(b, scale, now))
 		}
 	}
 	return out
 }
 
-// PausedError says that the target asked for a longer pause than a request may wait.
+// PausedError says that the target wants nothing for longer than a request may wait: it asked for a
+// pause, or told that its limit is used up.
 type PausedError struct{ Until time.Time }
 
 func (e *PausedError) Error() string {
@@ -107,10 +137,10 @@ func (e *PausedError) Error() string {
 
 // Permit lets one request go. Done must be called when its answer is in.
 type Permit struct {
+	ticket
 	limiter *Limiter
-	buckets []*tokens
-	kind    string
 	start   time.Time
+	told    []budget // what the answer says of the target's limits
 }
 
 // Acquire waits for a request's turn. Path is relative to the endpoint. It returns ctx's error, or a
@@ -124,7 +154,8 @@ func (l *Limiter) Acquire(ctx context.Context, method, path string, u Urgency, p
 		l.mu.Unlock()
 		return nil, &PausedError{until}
 	}
-	w := &waiter{buckets: l.covering(method, path), urgency: u, patience: patience, answer: make(chan error, 1)}
+	w := &waiter{method: method, path: path, urgency: u, patience: patience, answer: make(chan error, 1)}
+	w.kind, w.buckets = kindOf(method, path), l.covering(method, path)
 	l.waiting[u] = append(l.waiting[u], w)
 	l.dispatch(now)
 	l.mu.Unlock()
@@ -139,12 +170,13 @@ func (l *Limiter) Acquire(ctx context.Context, method, path string, u Urgency, p
 			// It was let go at this very moment: its place goes back, its token is spent.
 			l.mu.Lock()
 			l.inFlight--
+			w.answered()
 			l.dispatch(time.Now())
 			l.mu.Unlock()
 		}
 		return nil, ctx.Err()
 	}
-	return &Permit{limiter: l, buckets: w.buckets, kind: method + " " + shape(path), start: time.Now()}, nil
+	return &Permit{limiter: l, ticket: w.ticket, start: time.Now()}, nil
 }
 
 // Wait returns how long a request would wait now for its buckets and for a pause, 0 for not at all;
@@ -159,7 +191,7 @@ func (l *Limiter) Wait(method, path string, u Urgency) time.Duration {
 		b.refill(now)
 		wait = max(wait, b.wait(u, l.ahead(b, u)))
 	}
-	return wait
+	return max(wait, l.learnedWait(kindOf(method, path), u, now))
 }
 
 // ahead counts the requests that take a token of a bucket before a new one of this urgency. The lock
@@ -256,6 +288,8 @@ func (p *Permit) Done(throttled, strained bool) {
 			b.left = min(b.left, b.reserve)
 		}
 	}
+	p.answered()
+	l.tell(p.kind, p.told, now)
 	l.window.answered(p.kind, p.start, now, full, throttled || strained)
 	l.dispatch(now)
 }
@@ -296,7 +330,11 @@ func (l *Limiter) dispatch(now time.Time) {
 			for _, b := range w.buckets {
 				wait = max(wait, b.wait(w.urgency, 0))
 			}
+			known := l.learnedWait(w.kind, w.urgency, now)
+			wait = max(wait, known)
 			switch {
+			case known > w.patience:
+				w.answer <- &PausedError{now.Add(known)}
 			case wait > 0:
 				if next < 0 || wait < next {
 					next = wait
@@ -308,8 +346,13 @@ func (l *Limiter) dispatch(now time.Time) {
 				for _, b := range w.buckets {
 					b.left--
 				}
+				w.learned = l.spend(w.kind, now)
 				l.inFlight++
 				l.granted++
+				select {
+				case l.used <- struct{}{}:
+				default: // nobody has taken notice of the last time yet
+				}
 				w.answer <- nil
 			}
 		}
@@ -347,6 +390,9 @@ func (l *Limiter) withdraw(w *waiter) bool {
 	l.waiting[w.urgency] = slices.Delete(queue, i, i+1)
 	return true
 }
+
+// kindOf names the kind of a request.
+func kindOf(method, path string) string { return method + " " + shape(path) }
 
 // shape makes requests comparable: the collection, and whether one member of it was asked for.
 func shape(path string) string {

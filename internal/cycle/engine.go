@@ -38,9 +38,10 @@ type Target struct {
 	// Settle is how long the target may go on showing old values after it has accepted new ones. What
 	// does not match is read again until then, and only then called refused.
 	Settle time.Duration
-	// Limiter paces the connection. A pause that the target asked for outlives the process: it is kept
-	// with the application and handed to the limiter again. nil keeps nothing.
-	Limiter *connector.Limiter
+	// Limiter paces the connection, and Connection names it. What is left of its limits outlives the
+	// process under that name, see [Engine.Pace]; without either nothing is kept.
+	Limiter    *connector.Limiter
+	Connection string
 }
 
 // Types of cycles, as plans and logs name them.

@@ -78,7 +78,11 @@ func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Optio
 	if err != nil {
 		return nil, err
 	}
-	err = r.pass(ctx)
+	rest, err := e.Pace(ctx, r.app.target)
+	if err == nil {
+		err = r.pass(ctx)
+	}
+	rest()
 	return r.finish(ctx, err)
 }
 
@@ -93,6 +97,11 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 		return nil, err
 	}
 	r.preview = true
+	rest, err := e.Pace(ctx, r.app.target)
+	defer rest()
+	if err != nil {
+		return nil, err
+	}
 	if err := r.gather(ctx); err != nil {
 		return nil, err
 	}
@@ -132,9 +141,6 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		r.cycle.Type = Initial
 	}
 	r.startRequests = r.counted()
-	if l := a.target.Limiter; l != nil && progress.PauseUntil.After(r.now) {
-		l.Pause(progress.PauseUntil)
-	}
 	return r, e.Store.NewCycle(ctx, r.cycle)
 }
 
@@ -272,13 +278,6 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	r.cycle.Summary = summary
 	if ferr := r.engine.Store.FinishCycle(end, r.cycle, r.looked); ferr != nil {
 		return nil, errors.Join(err, ferr)
-	}
-	if l := r.app.target.Limiter; l != nil {
-		if until := l.PausedUntil(); until.After(r.engine.Store.Now()) {
-			if err := r.engine.Store.SetPause(end, r.app.ID, until); err != nil {
-				return nil, err
-			}
-		}
 	}
 	if r.cycle.Type == Reconcile && r.cycle.State == "done" {
 		if err := r.engine.Store.SetReconciled(end, r.app.ID, r.engine.Store.Now()); err != nil {

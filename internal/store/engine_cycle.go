@@ -144,7 +144,6 @@ type Progress struct {
 	Completed  time.Time // end of the last cycle that went through, zero for none
 	Reconciled time.Time
 	Restored   bool // from a backup: the next cycle is a reconcile whose enables and removals are held
-	PauseUntil time.Time
 	Quarantine *Quarantine
 	Links      int
 	Escrow     int
@@ -168,14 +167,14 @@ type Quarantine struct {
 func (s *Store) Standing(ctx context.Context, appID string) (*Progress, error) {
 	return read(ctx, s, func(tx *Tx) (*Progress, error) {
 		p := &Progress{}
-		var completed, reconciled, pause sql.NullInt64
+		var completed, reconciled sql.NullInt64
 		var quarantine sql.NullString
-		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, pause_until, quarantine from applications where id = $1`, appID).
-			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &pause, &quarantine)
+		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, quarantine from applications where id = $1`, appID).
+			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &quarantine)
 		if err != nil {
 			return nil, err
 		}
-		p.Completed, p.Reconciled, p.PauseUntil = fromMillis(completed), fromMillis(reconciled), fromMillis(pause)
+		p.Completed, p.Reconciled = fromMillis(completed), fromMillis(reconciled)
 		if !quarantine.Valid {
 			return p, nil
 		}
@@ -209,14 +208,6 @@ func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
 // SetQuarantine puts an application into quarantine, or takes it out with nil; people are told of it.
 func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {
 	return s.Write(ctx, func(tx *Tx) error { return tx.quarantined(ctx, appID, q) })
-}
-
-// SetPause keeps the time until which the target wants no requests, so that it outlives the process.
-func (s *Store) SetPause(ctx context.Context, appID string, until time.Time) error {
-	return s.Write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `update applications set pause_until = $1 where id = $2`, millis(until), appID)
-		return err
-	})
 }
 
 // SetReconciled notes the end of a complete reconcile.
