@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,45 @@ func (d *Desk) Applications(ctx context.Context) ([]*provision.Application, erro
 // Application returns an application by name or id, without secrets.
 func (d *Desk) Application(ctx context.Context, name string) (*provision.Application, error) {
 	return d.store.Application(ctx, name)
+}
+
+// Listed is an application in a list.
+type Listed struct {
+	ID          string                 `json:"id"`
+	Name        string                 `json:"name"`
+	Template    string                 `json:"template"`
+	Status      string                 `json:"status"` // on, off
+	Scope       string                 `json:"scope"`  // assigned, all
+	Endpoint    string                 `json:"endpoint"`
+	Assignments []provision.Assignment `json:"assignments"`
+}
+
+// List returns all applications by name, in short.
+func (d *Desk) List(ctx context.Context) ([]Listed, error) {
+	list := []Listed{}
+	apps, err := d.store.Applications(ctx)
+	for _, a := range apps {
+		row := Listed{ID: a.ID, Name: a.Name, Template: a.Template, Status: a.Provisioning.Status, Scope: a.Provisioning.Scope, Endpoint: a.Connection.Endpoint, Assignments: a.Assignments}
+		if row.Assignments == nil {
+			row.Assignments = []provision.Assignment{}
+		}
+		list = append(list, row)
+	}
+	return list, err
+}
+
+// Configuration returns the whole of an application as one document, without secrets.
+func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(app)
+	if err != nil {
+		return nil, fmt.Errorf("writing the configuration of %s: %w", app.Name, err)
+	}
+	doc := map[string]any{"id": app.ID, "assignments": []any{}}
+	return doc, json.Unmarshal(b, &doc)
 }
 
 // DeleteApplication removes an application with all that Muster knows of its accounts. The accounts

@@ -15,9 +15,14 @@ import (
 
 // Desk is where an administrator's wishes arrive. It is safe for concurrent use.
 type Desk struct {
+	*office
+	by store.Actor
+}
+
+// office is what the desks of all administrators share.
+type office struct {
 	store     *store.Store
 	engine    *cycle.Engine
-	by        store.Actor
 	protocols map[string]Protocol
 	version   string
 	log       *slog.Logger
@@ -40,10 +45,14 @@ func New(s *store.Store, o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{store: s, by: o.By, protocols: o.Protocols, version: o.Version, log: o.Log, limiters: map[string]*connector.Limiter{}}
+	d := &Desk{by: o.By, office: &office{store: s, protocols: o.Protocols, version: o.Version, log: o.Log, limiters: map[string]*connector.Limiter{}}}
 	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN}
 	return d
 }
+
+// As returns the desk for another administrator. It shares everything with this one, the pace at
+// which targets are asked too; only what is recorded differs.
+func (d *Desk) As(by store.Actor) *Desk { return &Desk{office: d.office, by: by} }
 
 // node names this process where another one waits for it.
 func node() string {

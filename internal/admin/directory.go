@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,15 +19,25 @@ const pageSize = 500
 // them to one state, nil takes both.
 func (d *Desk) Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error] {
 	return pages(func(after string) ([]directory.User, string, error) {
-		return d.store.Users(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: pageSize})
+		return d.UsersPage(ctx, search, inactive, after, pageSize)
 	})
+}
+
+// UsersPage returns one page of [Desk.Users], and where the next one begins, "" after the last.
+func (d *Desk) UsersPage(ctx context.Context, search string, inactive *bool, after string, limit int) ([]directory.User, string, error) {
+	return d.store.Users(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: limit})
 }
 
 // Groups yields the groups whose names contain search, by name.
 func (d *Desk) Groups(ctx context.Context, search string) iter.Seq2[directory.Group, error] {
 	return pages(func(after string) ([]directory.Group, string, error) {
-		return d.store.Groups(ctx, store.GroupQuery{Search: search, After: after, Limit: pageSize})
+		return d.GroupsPage(ctx, search, after, pageSize)
 	})
+}
+
+// GroupsPage returns one page of [Desk.Groups], and where the next one begins, "" after the last.
+func (d *Desk) GroupsPage(ctx context.Context, search, after string, limit int) ([]directory.Group, string, error) {
+	return d.store.Groups(ctx, store.GroupQuery{Search: search, After: after, Limit: limit})
 }
 
 // pages turns a function that returns pages into a sequence.
@@ -72,12 +83,21 @@ func (d *Desk) Group(ctx context.Context, name string) (map[string]any, error) {
 
 // AddUser creates a user from attributes written PATH=VALUE.
 func (d *Desk) AddUser(ctx context.Context, userName string, attributes []string) (map[string]any, error) {
+	values, err := Attributes(attributes)
+	if err != nil {
+		return nil, err
+	}
+	return d.CreateUser(ctx, userName, values)
+}
+
+// CreateUser creates a user from attributes by their paths.
+func (d *Desk) CreateUser(ctx context.Context, userName string, attributes map[string]any) (map[string]any, error) {
 	edit, err := userEdit(attributes)
 	if err != nil {
 		return nil, err
 	}
 	if _, given := edit.Attributes["userName"]; given {
-		return nil, usage("usage", "the userName is the first argument; leave userName= out", "the userName is given twice")
+		return nil, usage("usage", "the userName is given apart; leave it out of the attributes", "the userName is given twice")
 	}
 	edit.Attributes["userName"] = userName
 	u, err := d.store.CreateUser(ctx, d.by, edit)
@@ -87,12 +107,25 @@ func (d *Desk) AddUser(ctx context.Context, userName string, attributes []string
 	return d.store.UserResource(ctx, u.ID)
 }
 
-// SetUser changes attributes written PATH=VALUE and reports whether that changed anything.
+// SetUser changes attributes written PATH=VALUE, whoever else may have changed the user, and reports
+// whether that changed anything.
 func (d *Desk) SetUser(ctx context.Context, name string, attributes []string) (resource map[string]any, changed bool, err error) {
+	values, err := Attributes(attributes)
+	if err != nil {
+		return nil, false, err
+	}
+	return d.EditUser(ctx, name, values, "")
+}
+
+// EditUser changes attributes by their paths; an empty text and nil clear one. Match is a condition on
+// the version of the user as If-Match writes it: an edit of another version is refused. "" asks for
+// nothing.
+func (d *Desk) EditUser(ctx context.Context, name string, attributes map[string]any, match string) (resource map[string]any, changed bool, err error) {
 	edit, err := userEdit(attributes)
 	if err != nil {
 		return nil, false, err
 	}
+	edit.Match = match
 	u, err := d.store.UserByName(ctx, name)
 	if err != nil {
 		return nil, false, err
@@ -114,6 +147,32 @@ func (d *Desk) DeleteUser(ctx context.Context, name string, purge bool) (directo
 		return u, d.store.PurgeUser(ctx, d.by, u.ID)
 	}
 	return u, d.store.DeleteUser(ctx, d.by, u.ID)
+}
+
+// The ways in which somebody leaves the directory.
+const (
+	Delete = "delete" // the row stays, marked: who comes back is the same person
+	Purge  = "purge"  // the row goes for good, and the logs stay
+	Erase  = "erase"  // the person goes from all logs too, where a pseudonym takes their place
+)
+
+// Removed is what became of somebody, or something, that was removed.
+type Removed struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	How     string `json:"how"` // deleted, purged, erased
+	InPlace string `json:"pseudonym,omitempty"`
+}
+
+// RemoveUser takes a user out of the directory: [Delete], [Purge] or [Erase]. Force erases also
+// somebody who still has an active account.
+func (d *Desk) RemoveUser(ctx context.Context, name, how string, force bool) (Removed, error) {
+	if how == Erase {
+		u, pseudonym, err := d.EraseUser(ctx, name, force)
+		return Removed{ID: u.ID, Name: pseudonym, How: "erased", InPlace: pseudonym}, err
+	}
+	u, err := d.DeleteUser(ctx, name, how == Purge)
+	return Removed{ID: u.ID, Name: u.UserName, How: how + "d"}, err
 }
 
 // AddGroup creates a group with members, who are users or groups by name.
@@ -203,17 +262,38 @@ func nextOf(errs ...error) string {
 	return ""
 }
 
-// userEdit reads attributes written PATH=VALUE. A value that is a JSON object or list is taken as
-// that, everything else as text; an empty one clears.
-func userEdit(attributes []string) (store.UserEdit, error) {
-	edit := store.UserEdit{Attributes: directory.Edit{}}
-	for _, text := range attributes {
+// Attributes reads attributes written PATH=VALUE into values by paths. A value that is a JSON object
+// or list is taken as that, everything else as text; an empty one clears.
+func Attributes(texts []string) (map[string]any, error) {
+	out := map[string]any{}
+	for _, text := range texts {
 		path, value, ok := cut(text)
 		if !ok {
-			return edit, usage("usage", `write it as title="Head of Design"`, "%q is not written ATTRIBUTE=VALUE", text)
+			return nil, usage("usage", `write it as title="Head of Design"`, "%q is not written ATTRIBUTE=VALUE", text)
 		}
+		for known := range out {
+			if strings.EqualFold(known, path) {
+				return nil, twice(path)
+			}
+		}
+		out[path] = plainOrJSON(value)
+	}
+	return out, nil
+}
+
+func twice(path string) error { return usage("usage", "give it once", "%s is given twice", path) }
+
+// userEdit makes the store's edit of values by paths.
+func userEdit(attributes map[string]any) (store.UserEdit, error) {
+	edit := store.UserEdit{Attributes: directory.Edit{}}
+	for _, path := range slices.Sorted(maps.Keys(attributes)) {
+		value := attributes[path]
 		if strings.EqualFold(path, "manager") {
-			edit.Manager = &value
+			name, ok := value.(string)
+			if edit.Manager != nil || !ok && value != nil {
+				return edit, usage(string(store.ErrInvalid), "give a userName, an e-mail address or an id; an empty text clears", "the manager is not one name")
+			}
+			edit.Manager = &name
 			continue
 		}
 		p, _, err := directory.UserSchema.Canonical(path)
@@ -221,10 +301,13 @@ func userEdit(attributes []string) (store.UserEdit, error) {
 			return edit, usage(string(store.ErrInvalid), "attributes are SCIM paths, such as title, name.givenName or custom.NAME", "%v", err)
 		}
 		key := directory.Short(p)
-		if _, twice := edit.Attributes[key]; twice {
-			return edit, usage("usage", "give it once", "%s is given twice", key)
+		if _, given := edit.Attributes[key]; given {
+			return edit, twice(key)
 		}
-		edit.Attributes[key] = plainOrJSON(value)
+		if value == nil {
+			value = ""
+		}
+		edit.Attributes[key] = value
 	}
 	return edit, nil
 }

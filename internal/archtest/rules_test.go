@@ -18,6 +18,8 @@ var layers = [][]string{
 	{"internal/cycle"},
 	{"internal/config"},
 	{"internal/admin"},
+	{"internal/api"}, // what goes over the wire
+	{"internal/client"},
 	{"internal/web/..."},
 	{"internal/web"},
 	{"cmd/muster"},

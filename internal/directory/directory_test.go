@@ -142,7 +142,7 @@ func TestSCIMRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"active":true,"externalId":"7","groups":[{"display":"Engineering","type":"Group","value":"g"}],"id":"u1",` +
-		`"meta":{"created":"1970-01-01T00:00:01Z","lastModified":"1970-01-01T00:00:02Z","resourceType":"User"},` +
+		`"meta":{"created":"1970-01-01T00:00:01Z","lastModified":"1970-01-01T00:00:02Z","resourceType":"User","version":"\"` + strings.Trim(u.Version(), `"`) + `\""},` +
 		`"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","urn:ietf:params:scim:schemas:extension:muster:2.0:User"],"title":"Engineer",` +
 		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"R\u0026D","manager":{"displayName":"grace","value":"m"}},"urn:ietf:params:scim:schemas:extension:muster:2.0:User":{"shoe":42},"userName":"ada"}`
 	if string(b) != want {

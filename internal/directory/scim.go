@@ -37,7 +37,7 @@ func (u *User) SCIM(manager *Member, groups []Member) map[string]any {
 	if len(groups) > 0 {
 		doc["groups"] = refs(groups)
 	}
-	doc["schemas"], doc["meta"] = schemas, meta("User", u.Created, u.Modified)
+	doc["schemas"], doc["meta"] = schemas, meta("User", u.Version(), u.Created, u.Modified)
 	return doc
 }
 
@@ -49,7 +49,7 @@ func (g *Group) SCIM(members []Member) map[string]any {
 		schemas = append(schemas, Custom)
 	}
 	doc["members"] = refs(members)
-	doc["schemas"], doc["meta"] = schemas, meta("Group", g.Created, g.Modified)
+	doc["schemas"], doc["meta"] = schemas, meta("Group", g.Version(), g.Created, g.Modified)
 	return doc
 }
 
@@ -68,9 +68,10 @@ func title(k Kind) string {
 	return "User"
 }
 
-func meta(kind string, created, modified time.Time) map[string]any {
+func meta(kind, version string, created, modified time.Time) map[string]any {
 	return map[string]any{
 		"resourceType": kind,
+		"version":      version,
 		"created":      created.UTC().Format(time.RFC3339Nano),
 		"lastModified": modified.UTC().Format(time.RFC3339Nano),
 	}

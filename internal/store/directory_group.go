@@ -150,6 +150,7 @@ func (tx *Tx) findGroup(ctx context.Context, name string) (*groupRow, error) {
 type GroupEdit struct {
 	Attributes directory.Edit
 	Source     string
+	Match      string // as that of [UserEdit]
 }
 
 // CreateGroup adds a group without members. Two groups of one name are refused here; only sources
@@ -202,6 +203,9 @@ func (s *Store) UpdateGroup(ctx context.Context, by Actor, id string, e GroupEdi
 		g = row.Group
 		if !row.Deleted.IsZero() {
 			return refuse(ErrNotFound, "", "group %s is deleted", row.DisplayName)
+		}
+		if err := sameVersion(e.Match, row.Version(), "group "+row.DisplayName); err != nil {
+			return err
 		}
 		before := row.Group
 		if row.Group, changed, err = row.Merge(e.Attributes); err == nil {

@@ -121,8 +121,11 @@ func (s *Store) User(ctx context.Context, id string) (directory.User, error) {
 // UserEdit is what is to change of a person.
 type UserEdit struct {
 	Attributes directory.Edit
-	Source     string  // that says so; "" for the console, the CLI and the API
-	Manager    *string // userName, e-mail or id; "" clears, nil leaves; a name that nobody has yet waits for its person
+	Source     string // that says so; "" for the console, the CLI and the API
+	// Match is a condition on the version, as If-Match writes it; the edit of another version is
+	// [ErrChanged]. "" asks for nothing.
+	Match   string
+	Manager *string // userName, e-mail or id; "" clears, nil leaves; a name that nobody has yet waits for its person
 }
 
 // CreateUser adds a person, active unless the edit says otherwise. Somebody who was deleted under
@@ -211,6 +214,9 @@ func (s *Store) UpdateUser(ctx context.Context, by Actor, id string, e UserEdit)
 		if !row.Deleted.IsZero() {
 			return refuse(ErrNotFound, "", "%s is deleted", row.UserName)
 		}
+		if err := sameVersion(e.Match, row.Version(), "user "+row.UserName); err != nil {
+			return err
+		}
 		before := *row
 		if row.User, changed, err = row.Merge(e.Attributes); err != nil {
 			return invalid(err)
@@ -248,6 +254,14 @@ func (s *Store) UpdateUser(ctx context.Context, by Actor, id string, e UserEdit)
 		return tx.audit(ctx, by, "update", userSubject(&u), auditUser(&before), auditUser(row))
 	})
 	return u, changed, err
+}
+
+// sameVersion refuses an edit of something that somebody else has changed since it was read.
+func sameVersion(condition, version, what string) error {
+	if directory.Matches(condition, version) {
+		return nil
+	}
+	return refuse(ErrChanged, "read it again and repeat the change", "%s has been changed by somebody else meanwhile", what)
 }
 
 // setManager resolves what an edit says of the manager.

@@ -39,6 +39,9 @@ func (s *Store) EraseUser(ctx context.Context, by Actor, id string, force bool) 
 		if err := tx.purge(ctx, id); err != nil {
 			return err
 		}
+		if err := tx.forgetAnswers(ctx); err != nil {
+			return err
+		}
 		return tx.audit(ctx, by, "erase", subject{"user", id, e.pseudonym}, nil, nil)
 	})
 	if err != nil {

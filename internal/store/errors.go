@@ -22,6 +22,7 @@ const (
 	ErrAmbiguous   Kind = "ambiguous"    // 2
 	ErrExists      Kind = "exists"       // 2
 	ErrInvalid     Kind = "invalid"      // 2
+	ErrChanged     Kind = "changed"      // 2: somebody else was faster
 	ErrNeedsSecret Kind = "needs_secret" // 2: a secret is missing, for another origin, or sealed with another key
 	ErrInUse       Kind = "in_use"       // 1: somebody else writes to the data directory
 	ErrBusy        Kind = "busy"         // 1: the database stayed locked
@@ -39,7 +40,7 @@ func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 // Exit returns the exit status of a command that is refused so.
 func (k Kind) Exit() int {
 	switch k {
-	case ErrNotFound, ErrAmbiguous, ErrExists, ErrInvalid, ErrNeedsSecret:
+	case ErrNotFound, ErrAmbiguous, ErrExists, ErrInvalid, ErrChanged, ErrNeedsSecret:
 		return 2
 	}
 	return 1

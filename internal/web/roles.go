@@ -1,0 +1,36 @@
+package web
+
+import "github.com/muster-id/muster/internal/admin"
+
+// Anyone is the role of routes that ask for none.
+const Anyone admin.Role = ""
+
+// roles gives each route its role, by method and pattern as [http.ServeMux] reads them. Pages stand
+// here too. Whoever may do more may do this as well.
+var roles = map[string]admin.Role{
+	"GET /openapi.json":     Anyone,
+	"GET /openapi-3.0.json": Anyone, // the same for generators that do not read 3.1
+
+	"GET /api/v1/users":           admin.Reader,
+	"POST /api/v1/users":          admin.Admin,
+	"GET /api/v1/users/{user}":    admin.Reader,
+	"PATCH /api/v1/users/{user}":  admin.Admin,
+	"DELETE /api/v1/users/{user}": admin.Admin,
+
+	"GET /api/v1/applications":       admin.Reader,
+	"GET /api/v1/applications/{app}": admin.Reader,
+	"GET /api/v1/status":             admin.Reader,
+
+	"GET /api/v1/tokens":            admin.Owner,
+	"POST /api/v1/tokens":           admin.Owner,
+	"DELETE /api/v1/tokens/{token}": admin.Owner,
+}
+
+// Roles returns the table of routes and the role that each needs, for the documentation and tests.
+func Roles() map[string]admin.Role {
+	out := make(map[string]admin.Role, len(roles))
+	for route, role := range roles {
+		out[route] = role
+	}
+	return out
+}
