@@ -17,9 +17,10 @@ var roles = map[string]admin.Role{
 	"PATCH /api/v1/users/{user}":  admin.Admin,
 	"DELETE /api/v1/users/{user}": admin.Admin,
 
-	"GET /api/v1/applications":       admin.Reader,
-	"GET /api/v1/applications/{app}": admin.Reader,
-	"GET /api/v1/status":             admin.Reader,
+	"GET /api/v1/applications":             admin.Reader,
+	"GET /api/v1/applications/{app}":       admin.Reader,
+	"POST /api/v1/applications/{app}/test": admin.Operator,
+	"GET /api/v1/status":                   admin.Reader,
 
 	"GET /api/v1/tokens":            admin.Owner,
 	"POST /api/v1/tokens":           admin.Owner,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/connector"
 )
 
 // routes registers the API, a file for each kind of thing.
@@ -76,6 +77,10 @@ func (s *Server) applications() {
 		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[api.Resource], error) {
 			return answered(d.Configuration(ctx, in.App))
 		})
+	route(s, operation(http.MethodPost, "/applications/{app}/test", "test-connection", "Test Connection: credentials, endpoint and rights; writes nothing"),
+		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[connector.Diagnosis], error) {
+			return answered(d.Test(ctx, in.App))
+		}, long)
 	type which struct {
 		App string `query:"app" doc:"Only this application: name or id."`
 	}
