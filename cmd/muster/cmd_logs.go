@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -96,7 +97,7 @@ func (c *logsCmd) follow(s *session, records iter.Seq2[admin.Record, error]) err
 }
 
 func (c *logsCmd) print(s *session, r admin.Record) {
-	name := plain(r.Source.Name)
+	name := plain(cmp.Or(r.Source.Name, r.Target.Name)) // a stranger is nobody in the directory
 	if r.Type == directory.KindGroup {
 		name = "group " + name
 	}

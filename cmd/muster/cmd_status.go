@@ -64,6 +64,9 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	if a.Escrow+a.Parked+a.Held > 0 {
 		row("waiting", "%s to be retried, %s parked, %s held", number(a.Escrow), number(a.Parked), number(a.Held))
 	}
+	if d := a.Drift; d.Reconciled != nil {
+		row("drift", "%s; reconciled %s", drifted(d), when(*d.Reconciled))
+	}
 	if q := a.Quarantine; q != nil {
 		row("quarantine", "since %s: %s", when(q.Since), q.Reason)
 		row("", "next probe %s", when(q.NextProbe))

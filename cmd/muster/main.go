@@ -48,6 +48,7 @@ type commands struct {
 	Explain explainCmd   `cmd:"" group:"provisioning" help:"Say why a person has, or has not, an account."`
 	Status  statusCmd    `cmd:"" group:"provisioning" help:"Say how applications stand and what waits for you."`
 	Held    heldCmd      `cmd:"" group:"provisioning" help:"Operations that wait for approval."`
+	Drift   driftCmd     `cmd:"" group:"provisioning" help:"What the last reconcile found at the target."`
 	Logs    logsCmd      `cmd:"" group:"provisioning" help:"The provisioning log."`
 	Restart restartCmd   `cmd:"" group:"provisioning" help:"Forget a part of what an application knows."`
 	Migrate migrateCmd   `cmd:"" group:"operations" help:"Bring the database's schema up to date."`

@@ -190,8 +190,9 @@ type ApplicationStatus struct {
 	Quarantine *QuarantineStatus `json:"quarantine"`
 	LagMS      int64             `json:"lag_ms"` // how long the oldest change that no cycle has looked at waits
 
-	Assignments int  `json:"assignments"`
-	Restored    bool `json:"restored,omitempty"` // from a backup: the next cycle is a reconcile whose removals are held
+	Assignments int         `json:"assignments"`
+	Drift       DriftCounts `json:"drift"`              // as the last complete reconcile found it
+	Restored    bool        `json:"restored,omitempty"` // from a backup: the next cycle is a reconcile whose removals are held
 	// Waiting is what only a person can move on, each with the command to type.
 	Waiting []Waiting `json:"waiting"`
 }
@@ -252,6 +253,9 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 	s := ApplicationStatus{
 		Name: app.Name, Status: app.Provisioning.Status, Watermark: p.Watermark, Links: p.Links, Escrow: p.Escrow, Parked: p.Parked,
 		Held: p.Held, LagMS: p.Behind, Assignments: len(app.Assignments), Restored: p.Restored, Waiting: []Waiting{},
+	}
+	if s.Drift, err = d.driftCounts(ctx, app); err != nil {
+		return s, err
 	}
 	if q := p.Quarantine; q != nil {
 		s.Quarantine = &QuarantineStatus{Since: q.Since, Reason: q.Reason, NextProbe: q.NextProbe}

@@ -59,8 +59,8 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 			out.Account.State = "active"
 		}
 	}
-	if l := x.Link; l != nil && !x.Verdict.In && l.Rejected != "" {
-		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: fmt.Sprintf("a person rejected the %s: the account is kept until what speaks for that changes", l.Rejected)})
+	if x.Rejected != nil {
+		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: x.Rejected.What() + ": " + x.Rejected.Why()})
 	}
 	out.Rules = append(out.Rules, obstacles(app, x.Verdict.In)...)
 	if p := x.Problem; p != nil {

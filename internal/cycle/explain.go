@@ -10,11 +10,12 @@ import (
 
 // Explanation is why a person has, or has not, an account.
 type Explanation struct {
-	Subject provision.Subject
-	Verdict provision.Verdict
-	Problem *provision.Problem // why the scope or the mapping cannot be worked out
-	Link    *store.Link        // nil without an account
-	Escrow  *store.Escrow      // set: the last operation failed
+	Subject  provision.Subject
+	Verdict  provision.Verdict
+	Problem  *provision.Problem   // why the scope or the mapping cannot be worked out
+	Link     *store.Link          // nil without an account
+	Rejected *provision.Rejection // what a person turned down and still holds, nil for nothing
+	Escrow   *store.Escrow        // set: the last operation failed
 	// Pending is what waits to be done: held and approved operations, and what the next cycle would do
 	// for a linked person. For a person without a link the next cycle first looks for an account.
 	Pending []*store.Operation
@@ -39,6 +40,7 @@ func (e *Engine) Explain(ctx context.Context, app *provision.Application, userID
 		return nil, err
 	}
 	x.Subject, x.Verdict, x.Problem = c.Subject, c.Verdict, c.failure
+	x.Rejected = c.Rejected.Still(c.Verdict.In, c.Want)
 	for _, open := range o.Open {
 		row, err := e.Store.OperationByID(ctx, open.ID)
 		if err != nil {
@@ -48,7 +50,7 @@ func (e *Engine) Explain(ctx context.Context, app *provision.Application, userID
 			x.Pending = append(x.Pending, row)
 		}
 	}
-	if c.Link == nil && c.Verdict.In && x.Problem == nil {
+	if c.Link == nil && c.Verdict.In && x.Problem == nil && !c.Rejected.KeepsOut() {
 		x.Pending = append(x.Pending, r.row(c, &provision.Operation{
 			Kind: directory.KindUser, Action: provision.Create, Cause: provision.Joined,
 			Reason: "in scope: " + c.Verdict.Why() + "; the next cycle adopts a matching account, or creates one", Source: c.Subject, Want: c.Want, Hidden: r.hidden(directory.KindUser),

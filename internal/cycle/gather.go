@@ -197,14 +197,19 @@ func (r *run) ask(ctx context.Context, kind directory.Kind, work []*candidate, e
 
 // user prepares one user for a decision; nil when the person is none of the application's business.
 func (r *run) user(o *store.UserObject) (*candidate, error) {
-	if o.User == nil && o.Link == nil && len(o.Open) == 0 && o.Escrow == nil {
+	if o.User == nil && o.Link == nil && len(o.Open) == 0 && o.Escrow == nil && o.Rejected == nil {
 		return nil, nil
 	}
 	c, err := r.prepare(o)
-	if err != nil || c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
+	if err != nil || c.none() {
 		return nil, err
 	}
 	return c, nil
+}
+
+// none reports whether an object is none of the application's business.
+func (c *candidate) none() bool {
+	return c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed && c.Rejected == nil
 }
 
 // prepare gathers what is known of a user into a candidate for a decision.
@@ -217,7 +222,7 @@ func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 		}
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
-	c.Kind, c.Now = directory.KindUser, r.now
+	c.Kind, c.Now, c.Rejected = directory.KindUser, r.now, o.Rejected
 	c.Subject = provision.Subject{ID: o.ID, Name: u.UserName}
 	if o.Manager == "" && u.ManagerID != "" {
 		// Whoever has been deleted is nobody's manager any more.
@@ -330,7 +335,7 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		l := *c.link
 		l.Link = *c.Link
 		if c.Verdict.In {
-			l.Leaving, l.Rejected = noTime, ""
+			l.Leaving = noTime
 		}
 		c.link, c.adopts = &l, &l
 	}
@@ -390,7 +395,7 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 			if err := r.members(ctx, c, work[c.Subject.ID]); err != nil {
 				return err
 			}
-			if err := r.lost(ctx, c); err != nil {
+			if err := r.memberDrift(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -404,17 +409,20 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 func (r *run) group(o *store.GroupObject) *candidate {
 	g := o.Group
 	if g == nil {
-		if o.Link == nil {
+		if o.Link == nil && o.Rejected == nil {
 			return nil
 		}
-		g = &directory.Group{ID: o.ID, DisplayName: o.Link.Name, Deleted: r.now}
+		g = &directory.Group{ID: o.ID, Deleted: r.now}
+		if o.Link != nil {
+			g.DisplayName = o.Link.Name
+		}
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
-	c.Kind, c.Now = directory.KindGroup, r.now
+	c.Kind, c.Now, c.Rejected = directory.KindGroup, r.now, o.Rejected
 	c.Subject = provision.Subject{ID: o.ID, Name: g.DisplayName}
 	c.facts = mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 	c.Verdict = provision.ScopeGroup(&r.app.Application, g, o.Via)
-	if c.link == nil && !c.Verdict.In && len(c.open) == 0 && !c.escrowed {
+	if c.none() {
 		return nil
 	}
 	c.take(o.Link)
@@ -445,6 +453,11 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		return fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
 	}
 	c.Members = provision.Members{Add: diff.Add, Remove: diff.Remove}
+	if c.Link != nil {
+		if extra, _ := provision.MemberDrift(&r.app.Application, c.Link.Origin); extra == provision.Repair {
+			c.Members.Remove = append(c.Members.Remove, diff.Extra...)
+		}
+	}
 	if c.Vanished(&r.app.Application) {
 		if c.Members, err = r.anew(ctx, c, diff); err != nil {
 			return err

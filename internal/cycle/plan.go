@@ -19,10 +19,14 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 	var rows []*store.Operation
 	var replaced []string
 	var adopts []*store.Link
+	var turned []store.Turned
 	for _, c := range work {
 		op, err := r.decide(ctx, c)
 		if err != nil {
 			return err
+		}
+		if still := c.Rejected.Still(c.Verdict.In, c.Want); !c.Rejected.Same(still) && c.failure == nil && !r.preview {
+			turned = append(turned, store.Turned{Kind: c.Kind, ObjectID: c.Subject.ID, Rejected: still})
 		}
 		row := r.row(c, op)
 		var approved []provision.Subject // members
@@ -48,6 +52,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				replaced = append(replaced, open.ID)
 			}
 		}
+		row = r.found(c, op, row)
 		switch {
 		case row != nil && len(approved) > 0:
 			rows = append(rows, r.splitApproved(row, approved)...)
@@ -60,12 +65,15 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 		if c.back() {
 			l := *c.link
-			l.Leaving, l.Rejected = noTime, ""
+			l.Leaving = noTime
 			c.adopts = &l
 		}
 		if c.adopts != nil && !r.preview {
 			adopts = append(adopts, c.adopts)
 		}
+	}
+	if err := r.engine.Store.SetRejections(ctx, r.app.ID, turned); err != nil {
+		return err
 	}
 	waiting := r.waiting
 	if r.waiting = nil; r.preview {
@@ -135,10 +143,10 @@ func hasSubject(list []provision.Subject, m provision.Subject) bool {
 }
 
 // back reports whether the verdict on an object has changed since it was leaving: a grace period that
-// ran, and a removal that a person rejected, belong to that leave alone.
+// ran belongs to that leave alone.
 func (c *candidate) back() bool {
 	under := func(o store.OpenOperation) bool { return o.State == store.Applying || o.State == store.Unknown }
-	return c.adopts == nil && c.Link != nil && c.failure == nil && c.Verdict.In && (!c.link.Leaving.IsZero() || c.link.Rejected != "") && !slices.ContainsFunc(c.open, under)
+	return c.adopts == nil && c.Link != nil && c.failure == nil && c.Verdict.In && !c.link.Leaving.IsZero() && !slices.ContainsFunc(c.open, under)
 }
 
 // adoption is the link of an account that matching found, as it is before anything is sent to it:

@@ -13,6 +13,9 @@ import (
 // reconcile reads the target completely before anything is decided. What an incomplete reading did
 // not show is not concluded to be missing.
 func (r *run) reconcile(ctx context.Context) error {
+	if err := r.beginDrift(ctx); err != nil {
+		return err
+	}
 	kinds := []directory.Kind{directory.KindUser}
 	if r.app.Provisioning.Groups.Enabled {
 		kinds = append(kinds, directory.KindGroup)
@@ -53,45 +56,10 @@ func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) 
 		}
 		if a, ok := accounts[c.Link.Account.ID]; ok {
 			c.Seen, c.Looked = &a, true
-		} else {
-			c.Looked = r.walked[kind]
+			continue
 		}
-	}
-	return nil
-}
-
-// lost adds the members that Muster put into a group and that the target does not show any more.
-func (r *run) lost(ctx context.Context, c *candidate) error {
-	if c.Seen == nil || !c.Seen.MembersKnown || !c.Verdict.In || r.app.Provisioning.Drift.Members != "repair" {
-		return nil
-	}
-	there := map[string]bool{}
-	for _, id := range c.Seen.Members {
-		there[id] = true
-	}
-	kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
-	if err != nil {
-		return err
-	}
-	ids := make([]string, len(kept))
-	for i, m := range kept {
-		ids[i] = m.ID
-	}
-	accounts, err := r.engine.Store.MemberAccounts(ctx, r.app.ID, c.Subject.ID, ids)
-	if err != nil {
-		return err
-	}
-	enabled, err := r.engine.Store.AccountsOf(ctx, r.app.ID, ids)
-	if err != nil {
-		return err
-	}
-	leaving := map[string]bool{}
-	for _, m := range append(c.Members.Remove, c.Members.Add...) {
-		leaving[m.ID] = true
-	}
-	for _, m := range kept {
-		if enabled[m.ID] != "" && !there[accounts[m.ID]] && !leaving[m.ID] {
-			c.Members.Add = append(c.Members.Add, m)
+		if err := r.absent(ctx, kind, c); err != nil {
+			return err
 		}
 	}
 	return nil

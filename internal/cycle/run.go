@@ -37,6 +37,8 @@ type run struct {
 	waiting []store.Waiting                // who of the objects just decided about waits for whom
 	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
+	drift *drift // of a reconcile
+
 	unansweredInARow int // questions about single objects, see unread
 
 	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
@@ -126,6 +128,13 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	progress, err := e.Store.Standing(ctx, app.ID)
 	if err != nil {
 		return nil, err
+	}
+	if opts.PlanID != "" {
+		plan, err := e.Store.CycleByID(ctx, app.ID, opts.PlanID)
+		if err != nil {
+			return nil, err
+		}
+		opts.Reconcile = plan.Type == Reconcile // it is compared with what the same kind of pass finds
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
@@ -263,6 +272,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	if err != nil {
 		r.cycle.State, r.cycle.Error = "stopped", err.Error()
 	}
+	if kinds := r.incomplete(); r.cycle.Type == Reconcile && err == nil && kinds != "" {
+		r.cycle.Error = "the target did not list all of its " + kinds + ": nothing was taken for missing, and what was found before stands"
+	}
 	if r.stopped != nil {
 		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()
 		if !r.early {
@@ -276,6 +288,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		return nil, errors.Join(err, serr)
 	}
 	r.cycle.Summary = summary
+	if derr := r.saveDrift(end); derr != nil {
+		return nil, errors.Join(err, derr)
+	}
 	if ferr := r.engine.Store.FinishCycle(end, r.cycle, r.looked); ferr != nil {
 		return nil, errors.Join(err, ferr)
 	}

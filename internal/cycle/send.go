@@ -226,7 +226,7 @@ func (r *run) succeeded(w *work, change connector.Change, out connector.Outcome,
 			res.Link.Enabled = false
 		default:
 			res.Link.Enabled = true
-			res.Link.Leaving, res.Link.Rejected = noTime, ""
+			res.Link.Leaving = noTime
 		}
 		op.Target = res.Link.Account
 		r.memberships(w, change, out, refs, &res)

@@ -16,18 +16,18 @@ type Link struct {
 	Enabled  bool      // whether the account was active when last known
 	Wanted   attr.Set  // what the mapping said when it was last carried out
 	Answered attr.Set  // what the target answered then
-	Rejected Action    // the removal that a person rejected since the object left the scope, "" for none
 	Leaving  time.Time // when the object left the scope, zero while it is in
 }
 
 // Object is everything that is known of one directory object when it is decided about.
 type Object struct {
-	Kind    directory.Kind
-	Subject Subject
-	Verdict Verdict
-	Want    attr.Set // mapped attributes, references resolved; nil when out of scope
-	Link    *Link
-	Match   Match // without a link
+	Kind     directory.Kind
+	Subject  Subject
+	Verdict  Verdict
+	Want     attr.Set // mapped attributes, references resolved; nil when out of scope
+	Link     *Link
+	Rejected *Rejection // what a person turned down, nil for nothing
+	Match    Match      // without a link
 	// Resumed says that an earlier create of this object ended without an answer: an account found by
 	// matching is then the one that Muster made.
 	Resumed bool
@@ -36,6 +36,7 @@ type Object struct {
 	// complete reading did not find it.
 	Seen   *Candidate
 	Looked bool
+	Drift  []Difference // of a group's members, see [MemberDrift]
 	Now    time.Time
 }
 
@@ -75,16 +76,20 @@ func Decide(app *Application, o Object) *Operation {
 		return nil
 	case !o.Verdict.In:
 		decideLeaver(app, o, op)
+	case (o.Link == nil || o.Vanished(app)) && o.Rejected.KeepsOut():
+		op.set(Skip, Rejected, "in scope: "+o.Verdict.Why()+"; "+o.Rejected.Why())
 	case (o.Link == nil || o.Vanished(app)) && o.Match.Problem != nil:
 		op.fail(Ambiguous, o.Match.Problem)
 	case o.Link == nil:
 		decideNewcomer(o, op)
 	case o.Vanished(app):
+		op.differs(Difference{Kind: DriftVanished, Policy: Repair})
 		decideNewcomer(o, op)
 		op.Reason = fmt.Sprintf("account %s (%s) vanished from the target; %s", o.Link.Account.Name, o.Link.Account.ID, op.Reason)
 	default:
 		decideLinked(app, o, op)
 	}
+	noteMembers(o, op)
 	allow(app, op)
 	status := "success"
 	switch {
@@ -150,16 +155,22 @@ func adoptionEdits(have, want attr.Set) []attr.Edit {
 }
 
 func decideLinked(app *Application, o Object, op *Operation) {
-	op.Edits = attr.Diff(o.Link.Wanted, o.Want)
+	edits := attr.Diff(o.Link.Wanted, o.Want)
+	op.Edits = slices.DeleteFunc(slices.Clone(edits), func(e attr.Edit) bool { return o.Rejected.turnsDown(e.Path, e.New) })
 	op.Add, op.Remove = o.Members.Add, o.Members.Remove
 	if o.Looked && decideDrift(app, o, op) {
 		return
 	}
 	switch {
+	case !o.Link.Enabled && o.Rejected != nil && o.Rejected.Action == Enable:
+		op.set(Skip, Rejected, "in scope: "+o.Verdict.Why()+"; "+o.Rejected.Why())
+		op.Edits, op.Add, op.Remove = nil, nil, nil
 	case !o.Link.Enabled:
 		op.set(Enable, Returned, "in scope again: "+o.Verdict.Why())
 	case op.writes():
 		op.set(Update, Changed, changedReason(op))
+	case len(edits) > 0:
+		op.set(Skip, Rejected, changedReason(&Operation{Edits: edits})+"; "+o.Rejected.Why())
 	default:
 		op.set(Skip, Unchanged, "nothing differs from what was last sent")
 	}
@@ -220,6 +231,7 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 		return
 	case policy == "disable" && o.reactivated():
 		op.Urgency = Removal
+		op.differs(Difference{Kind: DriftReactivated, Policy: Repair})
 		op.set(Disable, Drifted, why+"; the account was switched on at the target, and is switched off again")
 		return
 	case policy == "disable" && !o.Link.Enabled:
@@ -235,9 +247,9 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 	} else {
 		op.set(Disable, cause, why)
 	}
-	if o.Link.Rejected == op.Action {
+	if o.Rejected != nil && o.Rejected.Action == op.Action {
 		op.Urgency = CreateUpdate
-		op.set(Skip, Rejected, why+"; a person rejected this removal, and it is not proposed again until the verdict changes")
+		op.set(Skip, Rejected, why+"; "+o.Rejected.Why())
 	}
 }
 
@@ -248,8 +260,8 @@ func decideLeavingGroup(o Object, op *Operation, policy, key string) {
 	switch {
 	case policy == "keep":
 		op.set(Skip, NotAllowed, why+"; the group is kept as it is ("+key+": keep)")
-	case o.Link.Rejected == Delete:
-		op.set(Skip, Rejected, why+"; a person rejected this removal, and it is not proposed again until the verdict changes")
+	case o.Rejected != nil && o.Rejected.Action == Delete:
+		op.set(Skip, Rejected, why+"; "+o.Rejected.Why())
 	case o.Link.Origin == Created:
 		op.Urgency = Removal
 		op.set(Delete, o.Verdict.Cause, why)

@@ -94,9 +94,9 @@ func TestDecide(t *testing.T) {
 		"create not listed":                {application(listed("update")), Object{Verdict: in, Want: want}, "skip not_allowed 2 created"},
 		"update not listed":                {application(listed("create")), Object{Verdict: in, Want: changed, Link: linked(true)}, "skip not_allowed 2 created U1"},
 		"enable goes with disable":         {application(listed("create", "disable")), Object{Verdict: in, Want: want, Link: linked(false)}, "enable returned 2 created U1"},
-		"rejected":                         {application(), Object{Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Rejected = Disable })}, "skip rejected 2 created U1"},
-		"another rejected":                 {application(policy("delete")), Object{Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Rejected = Disable })}, "delete unassigned 0 created U1"},
-		"rejected, delete not listed":      {application(policy("delete"), listed("disable")), Object{Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Rejected = Disable })}, "skip rejected 2 created U1"},
+		"rejected":                         {application(), Object{Verdict: out(Unassigned), Link: linked(true), Rejected: &Rejection{Action: Disable}}, "skip rejected 2 created U1"},
+		"another rejected":                 {application(policy("delete")), Object{Verdict: out(Unassigned), Link: linked(true), Rejected: &Rejection{Action: Disable}}, "delete unassigned 0 created U1"},
+		"rejected, delete not listed":      {application(policy("delete"), listed("disable")), Object{Verdict: out(Unassigned), Link: linked(true), Rejected: &Rejection{Action: Disable}}, "skip rejected 2 created U1"},
 		"grace begins":                     {application(func(a *Application) { a.Provisioning.Grace = Duration(time.Hour) }), Object{Verdict: out(Unassigned), Link: linked(true)}, "skip leaving 2 created U1"},
 		"grace is over":                    {application(func(a *Application) { a.Provisioning.Grace = Duration(time.Hour) }), Object{Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Leaving = now.Add(-time.Hour) })}, "disable unassigned 0 created U1"},
 		"seen as left":                     {application(), Object{Verdict: in, Want: want, Link: linked(true), Looked: true, Seen: account(true, want)}, "skip unchanged 2 created U1"},
@@ -119,7 +119,7 @@ func TestDecide(t *testing.T) {
 		"group of Muster's leaves":         {application(), Object{Kind: directory.KindGroup, Verdict: out(Unassigned), Link: linked(true)}, "delete unassigned 0 created U1"},
 		"adopted group leaves":             {application(), Object{Kind: directory.KindGroup, Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Origin = Adopted }), Members: Members{Remove: two}}, "update unassigned 0 adopted U1 -bob -cleo"},
 		"adopted group without its own":    {application(), Object{Kind: directory.KindGroup, Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Origin = Adopted })}, "skip not_allowed 3 adopted U1"},
-		"group whose deletion was refused": {application(), Object{Kind: directory.KindGroup, Verdict: out(Unassigned), Link: linked(true, func(l *Link) { l.Rejected = Delete })}, "skip rejected 3 created U1"},
+		"group whose deletion was refused": {application(), Object{Kind: directory.KindGroup, Verdict: out(Unassigned), Link: linked(true), Rejected: &Rejection{Action: Delete}}, "skip rejected 3 created U1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

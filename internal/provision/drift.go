@@ -10,9 +10,86 @@ import (
 
 // What is done about drift, by the words of the configuration.
 const (
-	repair = "repair"
-	report = "report"
+	Repair = "repair"
+	Report = "report"
+	Ignore = "ignore"
 )
+
+// DriftKind is a kind of difference between a target and its last answer.
+type DriftKind string
+
+// The kinds of drift. All but strangers are differences of what Muster keeps.
+const (
+	DriftStranger    DriftKind = "stranger"       // an account without a link
+	DriftVanished    DriftKind = "vanished"       // a linked account that is gone
+	DriftDeactivated DriftKind = "deactivated"    // a linked account that was switched off at the target
+	DriftReactivated DriftKind = "reactivated"    // the account of a leaver that was switched on at the target
+	DriftChanged     DriftKind = "changed"        // attributes
+	DriftExtra       DriftKind = "extra_member"   // of a linked group, put there by somebody else
+	DriftMissing     DriftKind = "missing_member" // of a linked group, taken out by somebody else
+)
+
+// DriftKinds are all kinds of drift, in the order in which they are told.
+var DriftKinds = []DriftKind{DriftStranger, DriftVanished, DriftDeactivated, DriftReactivated, DriftChanged, DriftExtra, DriftMissing}
+
+// Difference is one difference that a reconcile found for one object.
+type Difference struct {
+	Kind       DriftKind
+	Attributes []string // of [DriftChanged]: the paths
+	Member     Subject  // of a member: the account
+	Policy     string   // repair or report
+}
+
+// differs notes a difference, unless it is to be ignored.
+func (o *Operation) differs(d Difference) {
+	if d.Policy == Repair || d.Policy == Report {
+		o.Drift = append(o.Drift, d)
+	}
+}
+
+// Repairs reports whether something of what was found is to be mended.
+func Repairs(found []Difference) bool {
+	return slices.ContainsFunc(found, func(d Difference) bool { return d.Policy == Repair })
+}
+
+// MemberDrift returns what is done about members that a group has at the target beside those that Muster
+// knows of, and about those whom it put there and who are gone. An adopted group is not Muster's alone:
+// whoever else is in it is reported and stays.
+func MemberDrift(app *Application, origin Origin) (extra, missing string) {
+	extra, missing = app.Provisioning.Drift.Members, app.Provisioning.Drift.Members
+	if extra == Repair && origin != Created {
+		extra = Report
+	}
+	return extra, missing
+}
+
+// noteMembers takes in what was found of a group's members. Who is only reported needs nothing sent.
+func noteMembers(o Object, op *Operation) {
+	if len(o.Drift) == 0 {
+		return
+	}
+	op.Drift = append(op.Drift, o.Drift...)
+	counts := map[DriftKind]int{}
+	for _, d := range o.Drift {
+		counts[d.Kind]++
+	}
+	var parts []string
+	for _, k := range []struct {
+		kind DriftKind
+		text string
+	}{{DriftExtra, "%d members whom Muster never added"}, {DriftMissing, "%d members whom Muster added are gone"}} {
+		if n := counts[k.kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf(k.text, n))
+		}
+	}
+	why := strings.Join(parts, ", ")
+	switch {
+	case op.Action == Skip && op.Cause == Unchanged:
+		op.set(Skip, Drifted, why+"; reported only")
+	case op.Action != Skip:
+		op.Reason += "; at the target: " + why
+	}
+}
 
 // reactivated reports whether a leaver's account, switched off by Muster, is on again.
 func (o Object) reactivated() bool {
@@ -22,7 +99,7 @@ func (o Object) reactivated() bool {
 // Vanished reports whether the linked account is gone from the target and is to be there again: the
 // object then gets an account as a newcomer does, by matching or by a create.
 func (o Object) Vanished(app *Application) bool {
-	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && app.Provisioning.Drift.Accounts == repair
+	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && app.Provisioning.Drift.Accounts == Repair
 }
 
 func (o *Operation) writes() bool { return len(o.Edits)+len(o.Add)+len(o.Remove) > 0 }
@@ -36,10 +113,14 @@ func (o *Operation) writes() bool { return len(o.Edits)+len(o.Add)+len(o.Remove)
 func decideDrift(app *Application, o Object, op *Operation) bool {
 	policy := app.Provisioning.Drift
 	switch {
+	case o.Seen == nil && !o.Link.Enabled:
+		return false // some targets show nobody who is deactivated: what is due is sent, and finds out
 	case o.Seen == nil:
+		op.differs(Difference{Kind: DriftVanished, Policy: policy.Accounts})
 		return drifted(op, policy.Accounts, Skip, fmt.Sprintf("account %s (%s) vanished from the target", o.Link.Account.Name, o.Link.Account.ID))
 	case !o.Seen.Active && o.Link.Enabled:
-		if policy.Accounts != repair && op.writes() {
+		op.differs(Difference{Kind: DriftDeactivated, Policy: policy.Accounts})
+		if policy.Accounts != Repair && op.writes() {
 			return false // what changed in the directory is sent all the same; the account stays off
 		}
 		return drifted(op, policy.Accounts, Enable, fmt.Sprintf("account %s was deactivated at the target", o.Link.Account.Name))
@@ -47,19 +128,20 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 	var paths []string
 	for _, e := range attr.Diff(o.Link.Answered, o.Seen.Values) {
 		want, mapped := o.Want[e.Path]
-		if !mapped || attr.Similar(e.New, want) || slices.ContainsFunc(op.Edits, func(x attr.Edit) bool { return x.Path == e.Path }) {
+		if !mapped || attr.Similar(e.New, want) || o.Rejected.turnsDown(e.Path, want) || slices.ContainsFunc(op.Edits, func(x attr.Edit) bool { return x.Path == e.Path }) {
 			continue
 		}
 		paths = append(paths, e.Path)
-		if policy.Attributes == repair {
+		if policy.Attributes == Repair {
 			op.Edits = append(op.Edits, attr.Edit{Path: e.Path, Old: e.New, New: want})
 		}
 	}
 	if len(paths) == 0 {
 		return false
 	}
+	op.differs(Difference{Kind: DriftChanged, Attributes: paths, Policy: policy.Attributes})
 	reason := "changed at the target: " + strings.Join(paths, ", ")
-	if policy.Attributes == repair {
+	if policy.Attributes == Repair {
 		if o.Link.Enabled {
 			op.set(Update, Drifted, reason)
 			return true
@@ -75,9 +157,9 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 // drifted settles an operation about an account that is not as Muster left it.
 func drifted(op *Operation, policy string, mend Action, reason string) bool {
 	switch policy {
-	case repair:
+	case Repair:
 		op.set(mend, Drifted, reason)
-	case report:
+	case Report:
 		op.set(Skip, Drifted, reason+"; reported only (provisioning.drift)")
 	default:
 		op.set(Skip, Unchanged, reason+"; ignored (provisioning.drift)")

@@ -51,7 +51,7 @@ const (
 	Unchanged   Cause = "unchanged"   // nothing differs
 	NotAllowed  Cause = "not_allowed" // the action is switched off, or the policy keeps the account
 	Leaving     Cause = "leaving"     // the grace period runs
-	Rejected    Cause = "rejected"    // a person rejected this removal
+	Rejected    Cause = "rejected"    // a person turned this down
 	Drifted     Cause = "drifted"     // the target differs from its last answer
 	Ambiguous   Cause = "ambiguous"   // two accounts for one person, or two people for one account
 	Unmappable  Cause = "unmappable"  // a mapping failed for this person
@@ -99,7 +99,8 @@ type Operation struct {
 	Found   []Subject // of an adopted group: those who are members there already
 	Have    attr.Set  // of an adopted account: what the target showed
 	Steps   []Step
-	Failure *Problem // decided already that it cannot be done: nothing is sent
+	Failure *Problem     // decided already that it cannot be done: nothing is sent
+	Drift   []Difference // what a reconcile found
 
 	// References are the paths in Want and Edits whose value is the directory id of a user; the
 	// account's id takes its place when the request is sent. Names holds the userNames for showing.

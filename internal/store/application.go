@@ -210,7 +210,7 @@ func (s *Store) DeleteApplication(ctx context.Context, by Actor, id string) erro
 		if len(apps) == 0 {
 			return refuse(ErrNotFound, "", "there is no application with the id %s", id)
 		}
-		for _, table := range []string{"assignments", "secrets", "links", "link_members", "waiting", "due", "escrow", "accounts", "account_keys", "leases", "notices"} {
+		for _, table := range []string{"assignments", "secrets", "links", "link_members", "waiting", "due", "escrow", "accounts", "account_keys", "leases", "notices", "drift", "rejections"} {
 			if _, err := tx.Exec(ctx, "delete from "+table+" where app_id = $1", id); err != nil {
 				return fmt.Errorf("deleting the %s of %s: %w", table, apps[0].Name, err)
 			}

@@ -30,6 +30,7 @@ var backupTables = []string{
 	"feed", "changes", "users", "groups", "members", "applications", "secrets", "assignments", "links", "link_members", "waiting",
 	"due", "escrow", "cycles", "operations", "accounts", "account_keys", "audit", "settings",
 	"notices", "messages", "webhooks", "tokens",
+	"drift", "rejections",
 }
 
 // Manifest says what a backup is of.

@@ -217,6 +217,7 @@ type UserObject struct {
 	Groups        []string // display names, nested ones included; only when asked for
 	Open          []OpenOperation
 	Escrow        *Escrow
+	Rejected      *provision.Rejection // nil for nothing
 }
 
 // UserObjects gathers what is known of users, in a number of queries that does not depend on how
@@ -258,7 +259,9 @@ func (s *Store) UserObjects(ctx context.Context, appID string, ids []string, wit
 		if err := tx.via(ctx, appID, in, by, withGroups); err != nil {
 			return nil, err
 		}
-		return by, tx.open(ctx, appID, in, directory.KindUser, func(id string) (*[]OpenOperation, **Escrow) { return &by[id].Open, &by[id].Escrow })
+		return by, tx.open(ctx, appID, in, directory.KindUser, func(id string) (*[]OpenOperation, **Escrow, **provision.Rejection) {
+			return &by[id].Open, &by[id].Escrow, &by[id].Rejected
+		})
 	})
 }
 
@@ -324,33 +327,42 @@ func (tx *Tx) via(ctx context.Context, appID, in string, by map[string]*UserObje
 	return rows.Err()
 }
 
-// open fills in the operations and the escrow entries that a new decision must take into account.
-func (tx *Tx) open(ctx context.Context, appID, in string, kind directory.Kind, at func(id string) (*[]OpenOperation, **Escrow)) error {
+// open fills in the operations, the escrow entries and the rejections that a new decision must take into account.
+func (tx *Tx) open(ctx context.Context, appID, in string, kind directory.Kind, at func(id string) (*[]OpenOperation, **Escrow, **provision.Rejection)) error {
 	open, err := openOperations(ctx, tx, appID, in)
 	if err != nil {
 		return err
 	}
 	for id, ops := range open {
-		into, _ := at(id)
+		into, _, _ := at(id)
 		*into = ops
 	}
 	entries, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
 		from escrow where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), in)
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
-		_, into := at(e.ObjectID)
+		_, into, _ := at(e.ObjectID)
 		*into = e
+	}
+	rejected, err := tx.rejections(ctx, appID, kind, in)
+	for id, r := range rejected {
+		_, _, into := at(id)
+		*into = r
 	}
 	return err
 }
 
 // GroupObject is what decisions need to know of one group for one application.
 type GroupObject struct {
-	ID     string
-	Group  *directory.Group // nil when it is gone for good
-	Link   *Link
-	Via    []provision.Via
-	Open   []OpenOperation
-	Escrow *Escrow
+	ID       string
+	Group    *directory.Group // nil when it is gone for good
+	Link     *Link
+	Via      []provision.Via
+	Open     []OpenOperation
+	Escrow   *Escrow
+	Rejected *provision.Rejection
 }
 
 // GroupObjects gathers what is known of groups.
@@ -383,7 +395,9 @@ func (s *Store) GroupObjects(ctx context.Context, appID string, ids []string) (m
 		for _, r := range roles {
 			by[r.ID].Via = append(by[r.ID].Via, provision.Via{Role: r.Name})
 		}
-		return by, tx.open(ctx, appID, in, directory.KindGroup, func(id string) (*[]OpenOperation, **Escrow) { return &by[id].Open, &by[id].Escrow })
+		return by, tx.open(ctx, appID, in, directory.KindGroup, func(id string) (*[]OpenOperation, **Escrow, **provision.Rejection) {
+			return &by[id].Open, &by[id].Escrow, &by[id].Rejected
+		})
 	})
 }
 
@@ -391,9 +405,10 @@ func (s *Store) GroupObjects(ctx context.Context, appID string, ids []string) (m
 type MemberDiff struct {
 	Add     []provision.Subject // are to be members, and have or will have an account
 	Remove  []provision.Subject // Muster added them, and they do not belong there any more
+	Extra   []provision.Subject // somebody else put them there, and they do not belong there
 	Missing []string            // belong there and have no account that is on: the group waits for them
 	Forget  []string            // were members before Muster came and left the directory's group: no longer of interest
-	Back    []string            // belong there again after a person rejected their removal
+	Back    []string            // belong there again after a person rejected their removal, or somebody else put them there
 }
 
 // MemberDiff compares the membership that a group is to have, nested groups flattened, with the one
@@ -421,26 +436,26 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			args = append(args, list(only))
 		}
 		type row struct {
-			id, name                       string
+			id, name, origin               string
 			enabled, kept, stale, rejected bool
 			coming, going                  bool
 		}
 		// The concatenation keeps the planner from reading the whole cycle for each member.
 		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id || '' = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
 		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
-			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.coming, &x.going)
+			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.origin, &x.coming, &x.going)
 		}, belongs+`
-			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false),
+			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false), coalesce(lm.origin, ''),
 				`+planned+`('create','enable','update','skip')), `+planned+`('disable','delete'))
 			from belongs b join users u on u.id = b.id and u.deleted_at is null
 			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
 			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
-			where lm.user_id is null or lm.stale or lm.rejected order by u.user_name`, args...)
+			where lm.user_id is null or (lm.stale or lm.rejected or lm.origin = 'extra') and lm.origin <> 'out' order by u.user_name`, args...)
 		if err != nil {
 			return d, err
 		}
 		for _, r := range rows {
-			if r.rejected {
+			if r.rejected || r.origin == "extra" {
 				d.Back = append(d.Back, r.id)
 			}
 			switch {
@@ -453,21 +468,26 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 		}
 		type gone struct {
 			provision.Subject
-			found, rejected bool
+			origin            string
+			rejected, claimed bool
 		}
 		leavers, err := rowsOf(ctx, tx, func(r scanner) (x gone, err error) {
-			return x, r.Scan(&x.ID, &x.Name, &x.found, &x.rejected)
+			return x, r.Scan(&x.ID, &x.Name, &x.origin, &x.rejected, &x.claimed)
 		}, belongs+`
-			select lm.user_id, coalesce(l.object_name, u.user_name, lm.user_id), lm.origin = 'found', lm.rejected
+			select lm.user_id, coalesce(l.object_name, u.user_name, nullif(lm.name, ''), lm.user_id), lm.origin, lm.rejected,
+				lm.origin = 'extra' and exists (select 1 from links x where x.app_id = lm.app_id and x.type = 'user' and x.account_id = lm.account_id and x.object_id <> lm.user_id)
 			from link_members lm left join links l on l.app_id = lm.app_id and l.type = 'user' and l.object_id = lm.user_id
 			left join users u on u.id = lm.user_id
 			where lm.app_id = $2 and lm.group_id = $1 and $3 <> ''`+restrict+`
 			and not exists (select 1 from belongs b where b.id = lm.user_id) order by 2`, args...)
 		for _, g := range leavers {
 			switch {
-			case g.found:
+			case g.origin == "found", g.origin == "out", g.claimed:
 				d.Forget = append(d.Forget, g.ID)
-			case !g.rejected:
+			case g.rejected:
+			case g.origin == "extra":
+				d.Extra = append(d.Extra, g.Subject)
+			default:
 				d.Remove = append(d.Remove, g.Subject)
 			}
 		}
@@ -486,13 +506,13 @@ func (s *Store) KeptMembers(ctx context.Context, appID, groupID string) ([]provi
 
 // ForgetMembers drops members that were in a target's group before Muster came and that do not
 // belong to it any more: they stay there, and are no longer of interest. Of those who are back it
-// forgets that their removal was rejected once.
+// forgets that their removal was rejected once, or that somebody else put them there.
 func (s *Store) ForgetMembers(ctx context.Context, appID, groupID string, users, back []string) error {
 	return s.Write(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, `update link_members set rejected = $1 where app_id = $2 and group_id = $3 and user_id in `+tx.in("$4"), false, appID, groupID, list(back)); err != nil {
+		if _, err := tx.Exec(ctx, `update link_members set rejected = $1, origin = case when origin = 'extra' then 'added' else origin end where app_id = $2 and group_id = $3 and user_id in `+tx.in("$4"), false, appID, groupID, list(back)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and origin = 'found' and user_id in `+tx.in("$3"), appID, groupID, list(users))
+		_, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and origin in ('found','out','extra') and user_id in `+tx.in("$3"), appID, groupID, list(users))
 		return err
 	})
 }

@@ -28,15 +28,14 @@ type Link struct {
 	Created, Modified time.Time
 }
 
-const linkColumns = `app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, rejected, leaving_at, rematch, created_at, modified_at`
+const linkColumns = `app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, leaving_at, rematch, created_at, modified_at`
 
 func scanLink(row scanner) (*Link, error) {
 	l := &Link{}
 	var wanted, sent, answered string
-	var rejected sql.NullString
 	var leaving, created, modified sql.NullInt64
 	if err := row.Scan(&l.AppID, &l.Kind, &l.ObjectID, &l.Name, &l.Account.ID, &l.Account.Name, &l.Origin, &l.Enabled,
-		&wanted, &sent, &answered, &rejected, &leaving, &l.Rematch, &created, &modified); err != nil {
+		&wanted, &sent, &answered, &leaving, &l.Rematch, &created, &modified); err != nil {
 		return nil, err
 	}
 	for _, part := range []struct {
@@ -47,7 +46,6 @@ func scanLink(row scanner) (*Link, error) {
 			return nil, fmt.Errorf("read the link of %s %s: %w", l.Kind, l.ObjectID, err)
 		}
 	}
-	l.Rejected = provision.Action(rejected.String)
 	l.Leaving, l.Created, l.Modified = fromMillis(leaving), fromMillis(created), fromMillis(modified)
 	return l, nil
 }
@@ -186,6 +184,7 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		for _, q := range []string{
 			`delete from links where app_id = $1 and type = $2 and object_id = $3`,
 			`delete from waiting where app_id = $1 and type = $2 and object_id = $3`,
+			`delete from rejections where app_id = $1 and type = $2 and object_id = $3 and action in ('disable','delete')`,
 		} {
 			if _, err := tx.Exec(ctx, q, o.AppID, string(o.Kind), o.Source.ID); err != nil {
 				return err
@@ -208,7 +207,8 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 			rows[i] = []any{o.AppID, o.Source.ID, m.UserID, m.AccountID, origin, false, false}
 		}
 		if err := tx.insert(ctx, "link_members", []string{"app_id", "group_id", "user_id", "account_id", "origin", "stale", "rejected"}, rows,
-			"on conflict (app_id, group_id, user_id) do update set account_id = excluded.account_id, stale = false, rejected = false"); err != nil {
+			`on conflict (app_id, group_id, user_id) do update set account_id = excluded.account_id, stale = false, rejected = false,
+			origin = case when link_members.origin in ('extra','out') then excluded.origin else link_members.origin end`); err != nil {
 			return err
 		}
 	}
@@ -359,7 +359,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		}
 		row := []any{
 			l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
-			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), null(string(l.Rejected)), millis(l.Leaving), l.Rematch, millis(created), tx.now(),
+			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), millis(l.Leaving), l.Rematch, millis(created), tx.now(),
 		}
 		// Two results for one object in a batch: the later one is the state.
 		if i, ok := seen[l.ObjectID]; ok {
@@ -380,7 +380,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 	names := columnNames(linkColumns)
 	return tx.insert(ctx, "links", names, rows, `on conflict (app_id, type, object_id) do update set object_name = excluded.object_name,
 		account_id = excluded.account_id, account_name = excluded.account_name, origin = excluded.origin, enabled = excluded.enabled, wanted = excluded.wanted,
-		sent = excluded.sent, answered = excluded.answered, rejected = excluded.rejected, leaving_at = excluded.leaving_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
+		sent = excluded.sent, answered = excluded.answered, leaving_at = excluded.leaving_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
 }
 
 // settle ends the operations of objects that ended without an answer: how the accounts stand is known

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -451,13 +452,14 @@ func (s *Store) RefreshHeldMembers(ctx context.Context, appID, cycleID, id strin
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range diff.Remove {
+	leaving := slices.Concat(diff.Remove, diff.Extra)
+	for _, m := range leaving {
 		still[m.ID] = true
 	}
-	if look || len(diff.Remove) == len(o.Remove) {
+	if look || len(leaving) == len(o.Remove) {
 		return still, nil
 	}
-	o.Remove = diff.Remove
+	o.Remove = leaving
 	state := Held
 	if len(o.Remove) == 0 {
 		state = Dropped
@@ -496,7 +498,7 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 				return err
 			}
 			if len(o.Remove) == 0 {
-				if _, err := tx.Exec(ctx, `update links set rejected = $1 where app_id = $2 and type = $3 and object_id = $4`, string(o.Action), appID, string(o.Kind), o.Source.ID); err != nil {
+				if err := tx.reject(ctx, appID, o.Kind, o.Source.ID, &provision.Rejection{Action: o.Action, By: actor, At: s.Now()}); err != nil {
 					return err
 				}
 				continue

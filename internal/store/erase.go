@@ -166,6 +166,8 @@ func (e *eraser) ownRows(ctx context.Context) error {
 			`update links set object_name = $2, account_name = $2, wanted = '{}', sent = '{}', answered = '{}' where type = 'user' and object_id = $1`,
 			`delete from escrow where type = 'user' and object_id = $1 and object_id <> $2`,
 			`delete from notices where subject = $1 and subject <> $2`,
+			`delete from drift where object_id = $1 and object_id <> $2`,
+			`delete from rejections where type = 'user' and object_id = $1 and object_id <> $2`,
 			`update audit set object_name = $2, before = null, after = null where object_id = $1`,
 			`update operations set object_name = $2, account_name = case when account_name = '' then '' else $2 end, reason = cause, want = '{}', detail = '{}',
 				steps = '[]', exchange = null where type = 'user' and object_id = $1`,
@@ -178,6 +180,12 @@ func (e *eraser) ownRows(ctx context.Context) error {
 			return err
 		}
 		for _, a := range e.accounts {
+			if _, err := tx.Exec(ctx, `delete from drift where app_id = $1 and (account_id = $2 and type = 'user' or member_id = $2)`, a[0], a[1]); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `update link_members set name = '' where app_id = $1 and account_id = $2`, a[0], a[1]); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(ctx, `update accounts set name = $3, answered = '{}' where app_id = $1 and type = 'user' and account_id = $2`, a[0], a[1], e.pseudonym); err != nil {
 				return err
 			}

@@ -9,40 +9,52 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
+
+// first makes a database of the first release with something in it.
+func first(t *testing.T, c store.Config, statements ...string) {
+	t.Helper()
+	ctx := t.Context()
+	const name = "00001_directory_and_engine.sql"
+	text, err := os.ReadFile(filepath.Join("migrations", name))
+	must(t)(err)
+	driver, source, dialect := "sqlite", filepath.Join(c.Data, "muster.db"), goose.DialectSQLite3
+	if c.Database != "" {
+		driver, source, dialect = "pgx", c.Database, goose.DialectPostgres
+	}
+	db, err := sql.Open(driver, source)
+	must(t)(err)
+	defer db.Close()
+	first, err := goose.NewProvider(dialect, db, fstest.MapFS{name: {Data: text}})
+	must(t)(err)
+	_, err = first.Up(ctx)
+	must(t)(err)
+	for _, statement := range statements {
+		_, err := db.ExecContext(ctx, statement)
+		must(t)(err)
+	}
+}
 
 // A database of the first release comes forward with what is in it.
 func TestMigratesFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	storetest.Configs(t, func(t *testing.T, c store.Config) {
 		ctx := t.Context()
-		const name = "00001_directory_and_engine.sql"
-		text, err := os.ReadFile(filepath.Join("migrations", name))
-		must(t)(err)
-		driver, source, dialect := "sqlite", filepath.Join(c.Data, "muster.db"), goose.DialectSQLite3
-		if c.Database != "" {
-			driver, source, dialect = "pgx", c.Database, goose.DialectPostgres
-		}
-		db, err := sql.Open(driver, source)
-		must(t)(err)
-		defer db.Close()
-		first, err := goose.NewProvider(dialect, db, fstest.MapFS{name: {Data: text}})
-		must(t)(err)
-		_, err = first.Up(ctx)
-		must(t)(err)
-		for _, statement := range []string{
+		first(
+			t, c,
 			`insert into applications (id, name, name_key, template, config, created_at, modified_at) values ('a1', 'Slack', 'slack', 'slack', '{}', 1, 1)`,
 			`insert into secrets (app_id, name, origin, sealed) values ('a1', 'token', 'https://slack.com:443', 'v1:x:y')`,
 			`insert into cycles (id, app_id, type, state, watermark, basis, summary, initiated_by, created_at) values ('c1', 'a1', 'initial', 'done', 1, '', '{}', 'ada', 1)`,
 			`insert into operations (id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, cause, reason, want, detail, steps, initiated_by, created_at, finished_at, status)
 				values ('o1', 'a1', 'c1', 'user', 'create', 'applied', 0, 0, 'u1', 'ada', 'new', 'new', '{}', '{}', '[]', 'ada', 1, 2, 'success')`,
-		} {
-			_, err := db.ExecContext(ctx, statement)
-			must(t)(err)
-		}
-		must(t)(db.Close())
+			`insert into links (app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, rejected, created_at, modified_at)
+				values ('a1', 'user', 'u1', 'ada', 'U1', 'ada', 'created', true, '{"title":"x"}', '{}', '{}', 'disable', 1, 2),
+				('a1', 'user', 'u2', 'bob', 'U2', 'bob', 'created', true, '{}', '{}', '{}', null, 1, 2)`,
+			`insert into link_members (app_id, group_id, user_id, account_id, origin) values ('a1', 'g1', 'u1', 'U1', 'added')`,
+		)
 		s := storetest.Open(t, c)
 		app, err := s.Application(ctx, "slack")
 		must(t)(err)
@@ -57,5 +69,16 @@ func TestMigratesFromTheFirstSchema(t *testing.T) {
 			t.Errorf("the secrets are %v", origins)
 		}
 		must(t)(s.NotifyExpiry(ctx))
+		links, err := s.Links(ctx, app.ID, directory.KindUser, []string{"u1", "u2"})
+		if err != nil || len(links) != 2 || links["u1"].Wanted["title"] != "x" {
+			t.Errorf("links: %v, %v", links, err)
+		}
+		// What was rejected before rejections had a table of their own stays rejected.
+		if rows := contents(t, s, "select object_id, action, wanted from rejections"); len(rows) != 1 || rows[0] != "u1 disable {}" {
+			t.Errorf("rejections: %q", rows)
+		}
+		if members, err := s.GroupMembers(ctx, app.ID, "g1"); err != nil || len(members) != 1 || members[0].Origin != "added" {
+			t.Errorf("members: %v, %v", members, err)
+		}
 	})
 }

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// rejections returns what people turned down for objects, by object id.
+func (tx *Tx) rejections(ctx context.Context, appID string, kind directory.Kind, objects string) (map[string]*provision.Rejection, error) {
+	rows, err := tx.Query(ctx, `select object_id, action, wanted, undid, rejected_by, rejected_at from rejections
+		where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), objects)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	by := map[string]*provision.Rejection{}
+	for rows.Next() {
+		var id, wanted string
+		var at sql.NullInt64
+		r := &provision.Rejection{}
+		if err := rows.Scan(&id, &r.Action, &wanted, &r.Undid, &r.By, &at); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(wanted), &r.Wanted); err != nil {
+			return nil, fmt.Errorf("read what was turned down for %s %s: %w", kind, id, err)
+		}
+		r.At = fromMillis(at)
+		by[id] = r
+	}
+	return by, rows.Err()
+}
+
+// reject keeps what is turned down for an object in the place of what was before; an empty rejection is
+// taken away.
+func (tx *Tx) reject(ctx context.Context, appID string, kind directory.Kind, objectID string, r *provision.Rejection) error {
+	if r.Empty() {
+		_, err := tx.Exec(ctx, `delete from rejections where app_id = $1 and type = $2 and object_id = $3`, appID, string(kind), objectID)
+		return err
+	}
+	wanted := r.Wanted.Clone()
+	return tx.insert(ctx, "rejections", columnNames(`app_id, type, object_id, action, wanted, undid, rejected_by, rejected_at`),
+		[][]any{{appID, string(kind), objectID, string(r.Action), jsonText(wanted), r.Undid, r.By, millis(r.At)}},
+		`on conflict (app_id, type, object_id) do update set action = excluded.action, wanted = excluded.wanted, undid = excluded.undid,
+		rejected_by = excluded.rejected_by, rejected_at = excluded.rejected_at`)
+}
+
+// Turned is what is turned down for one object from now on; an empty rejection is nothing.
+type Turned struct {
+	Kind     directory.Kind
+	ObjectID string
+	Rejected *provision.Rejection
+}
+
+// SetRejections keeps what is turned down for objects, in the place of what was before.
+func (s *Store) SetRejections(ctx context.Context, appID string, list []Turned) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		for _, t := range list {
+			if err := tx.reject(ctx, appID, t.Kind, t.ObjectID, t.Rejected); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
