@@ -55,6 +55,7 @@ type commands struct {
 	Backup  backupCmd    `cmd:"" group:"operations" help:"Write everything into one file."`
 	Restore restoreCmd   `cmd:"" group:"operations" help:"Read a backup into an empty database."`
 	Audit   auditCmd     `cmd:"" group:"operations" help:"The audit log: what administrators did."`
+	Notify  notifyCmd    `cmd:"" group:"operations" help:"Who is told what by mail and webhooks."`
 	Keep    retentionCmd `cmd:"" name:"retention" group:"operations" help:"How long each log is kept."`
 	Doctor  doctorCmd    `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
 

@@ -60,6 +60,14 @@ func setup(env *testscript.Env) error {
 	scim := httptest.NewServer(w.scim)
 	env.Defer(scim.Close)
 	env.Values[targetsKey{}] = w
+	// A receiver of webhooks that looks at no more than that they are signed; package notify looks closer.
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Header.Get("webhook-signature"), "v1,") {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	env.Defer(hook.Close)
+	env.Setenv("HOOK", hook.URL)
 	env.Setenv("SLACK", slack.URL)
 	env.Setenv("SLACK_TOKEN", slackemulator.DefaultToken)
 	env.Setenv("SCIM", scim.URL+"/scim/v2/")

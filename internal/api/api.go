@@ -79,3 +79,34 @@ type NewToken struct {
 type Tokens struct {
 	Tokens []store.Token `json:"tokens"`
 }
+
+// Mail asks for the way in which messages are mailed.
+type Mail struct {
+	Host       string   `json:"host" minLength:"1"`
+	Port       int      `json:"port" minimum:"1" maximum:"65535"`
+	TLS        string   `json:"tls" enum:"starttls,tls,none"`
+	Username   string   `json:"username,omitempty" doc:"Who signs in at the mail server; nobody, when it is left out."`
+	Password   string   `json:"password,omitempty" doc:"The sealed one stays when it is left out, for the same host and port."`
+	From       string   `json:"from" doc:"Address of the sender."`
+	To         []string `json:"to" doc:"Who hears of everything, beside the addresses of applications."`
+	CAFile     string   `json:"ca_file,omitempty" doc:"PEM file, on the server, of certificate authorities to trust beside the system's."`
+	AllowPlain bool     `json:"allow_plain,omitempty" doc:"Without encryption also beyond loopback."`
+}
+
+// Settings are those settings without the password.
+func (m Mail) Settings() store.Mail {
+	return store.Mail{Host: m.Host, Port: m.Port, TLS: m.TLS, Username: m.Username, From: m.From, To: m.To, CAFile: m.CAFile, AllowPlain: m.AllowPlain}
+}
+
+// NewWebhook asks for a webhook.
+type NewWebhook struct {
+	URL            string `json:"url" minLength:"1"`
+	Name           string `json:"name,omitempty" maxLength:"200" doc:"The host, when it is left out."`
+	AllowHTTP      bool   `json:"allow_http,omitempty" doc:"Without encryption also beyond loopback."`
+	AllowLinkLocal bool   `json:"allow_link_local,omitempty" doc:"Also link-local addresses, where clouds keep credentials."`
+}
+
+// TestMessage asks for a test message.
+type TestMessage struct {
+	To string `json:"to,omitempty" doc:"An address, mail, or the name of a webhook; everybody, when it is left out."`
+}

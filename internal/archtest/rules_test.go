@@ -15,6 +15,7 @@ var layers = [][]string{
 	{"internal/connector/...", "internal/source/..."}, // the adapters
 	{"internal/store/..."}, // what the store keeps to itself: generated queries, migrations
 	{"internal/store"},
+	{"internal/notify"},
 	{"internal/cycle"},
 	{"internal/config"},
 	{"internal/admin"},

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/muster-id/muster/internal/connector"
 )
 
 // checkURL says what is wrong with the address of a target, and what to write. The message never
@@ -27,7 +29,7 @@ func checkURL(raw string, allowHTTP bool) (message, hint string) {
 		return "holds a query (what follows the question mark)", "take it out"
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		return "holds a fragment (what follows the number sign)", "take it out"
-	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !allowHTTP && !connector.Loopback(u.Hostname()):
 		return "is plain http, which would send the token readable", "use https, or set connection.allow_http: true if you must"
 	}
 	return "", ""
@@ -40,13 +42,4 @@ func badPort(u *url.URL) bool {
 	}
 	n, err := net.LookupPort("tcp", port)
 	return err != nil || n < 1
-}
-
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -75,9 +75,9 @@ func NewClient(o Options) (*Client, error) {
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token holds spaces or characters that no token has; copy it again")
 	}
-	trusted, err := authorities(o.Connection.CAFile)
+	trusted, err := Authorities(o.Connection.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connection.ca_file: %w", err)
 	}
 	if o.Limiter == nil {
 		o.Limiter = NewLimiter(Limits{})
@@ -125,7 +125,7 @@ func endpoint(c provision.Connection) (*url.URL, error) {
 		return nil, errors.New("connection.endpoint holds a name or a password; credentials belong into connection.auth")
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("connection.endpoint %q must end with its path", c.Endpoint)
-	case u.Scheme == "http" && !c.AllowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !c.AllowHTTP && !Loopback(u.Hostname()):
 		return nil, fmt.Errorf("connection.endpoint %q is not encrypted: use https, or set connection.allow_http", c.Endpoint)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("connection.endpoint %q must begin with https://", c.Endpoint)
@@ -136,27 +136,28 @@ func endpoint(c provision.Connection) (*url.URL, error) {
 	return u, nil
 }
 
-func loopback(host string) bool {
+// Loopback reports whether a host is this machine itself, by name or address.
+func Loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && a.IsLoopback()
 }
 
-// authorities returns the system's certificate authorities and those of a PEM file; nil, for the
+// Authorities returns the system's certificate authorities and those of a PEM file; nil, for the
 // system's alone, without a file.
-func authorities(file string) (*x509.CertPool, error) {
+func Authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("connection.ca_file: %w", err)
+		return nil, err
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("connection.ca_file %s holds no certificate in PEM form", file)
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
 	}
 	return pool, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -34,6 +35,7 @@ const (
 	mailOwner    = "mail"
 	mailPassword = "password"
 	hookSecret   = "secret"
+	hookURL      = "url"
 )
 
 // Mail returns how messages are mailed, nil when they are not.
@@ -121,12 +123,12 @@ func plainDocument[T any](v *T) map[string]any {
 	return doc
 }
 
-// Webhook is an address that messages are posted to, signed. The secret is sealed apart, for this
-// scheme, host and port alone.
+// Webhook is an address that messages are posted to, signed. The whole address, which often is as good
+// as a password, is sealed apart with the secret, for this scheme, host and port alone.
 type Webhook struct {
 	ID             string    `json:"id"`
 	Name           string    `json:"name"`
-	URL            string    `json:"url"`
+	URL            string    `json:"url"`                        // scheme and host; whole on its way in
 	AllowHTTP      bool      `json:"allow_http,omitempty"`       // without encryption beyond loopback
 	AllowLinkLocal bool      `json:"allow_link_local,omitempty"` // also where clouds keep their metadata
 	Created        time.Time `json:"created"`
@@ -148,10 +150,19 @@ func (s *Store) Webhooks(ctx context.Context) ([]Webhook, error) {
 	})
 }
 
-// AddWebhook adds a webhook, with the secret that signs what is posted to it, and gives it its id.
+// AddWebhook adds a webhook, with the secret that signs what is posted to it, and gives it its id. Of
+// its address scheme and host are left.
 func (s *Store) AddWebhook(ctx context.Context, by Actor, w *Webhook, secret string) error {
+	whole := w.URL
+	u, err := url.Parse(whole)
+	if err != nil || u.Host == "" {
+		return refuse(ErrInvalid, "", "the address of the webhook is not a URL with scheme and host")
+	}
+	w.ID, w.Created, w.URL = newID(), s.Now(), u.Scheme+"://"+u.Host
+	if u.Path != "" || u.RawQuery != "" {
+		w.URL += "/…"
+	}
 	return s.Write(ctx, func(tx *Tx) error {
-		w.ID, w.Created = newID(), tx.s.Now()
 		n, err := one[int](tx.QueryRow(ctx, "select count(*) from webhooks where name_key = $1", directory.Key(w.Name)))
 		if err != nil {
 			return fmt.Errorf("reading the webhooks: %w", err)
@@ -164,8 +175,10 @@ func (s *Store) AddWebhook(ctx context.Context, by Actor, w *Webhook, secret str
 		if err != nil {
 			return err
 		}
-		if _, err := tx.keepSecret(ctx, w.ID, hookSecret, w.URL, secret); err != nil {
-			return err
+		for name, value := range map[string]string{hookSecret: secret, hookURL: whole} {
+			if _, err := tx.keepSecret(ctx, w.ID, name, whole, value); err != nil {
+				return err
+			}
 		}
 		return tx.audit(ctx, by, "create", subject{"webhook", w.ID, w.Name}, nil, plainDocument(w))
 	})
@@ -194,9 +207,13 @@ func (s *Store) RemoveWebhook(ctx context.Context, by Actor, name string) (Webho
 	})
 }
 
-// WebhookSecret returns what signs the posts to a webhook.
-func (s *Store) WebhookSecret(ctx context.Context, w Webhook) (string, error) {
-	return s.Secret(ctx, w.ID, hookSecret, w.URL)
+// OpenWebhook returns the whole address of a webhook, and what signs the posts to it.
+func (s *Store) OpenWebhook(ctx context.Context, w Webhook) (address, secret string, err error) {
+	if address, err = s.Secret(ctx, w.ID, hookURL, w.URL); err != nil {
+		return "", "", err
+	}
+	secret, err = s.Secret(ctx, w.ID, hookSecret, w.URL)
+	return address, secret, err
 }
 
 // LastTo returns the last message that ended, by recipient of a channel.

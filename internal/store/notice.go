@@ -268,15 +268,24 @@ func (s *Store) NotifyExpiry(ctx context.Context) error {
 	})
 }
 
-// expiring returns the credentials whose end is known.
+// expiring returns the credentials whose end is known: those of applications, and the API's tokens.
 func (tx *Tx) expiring(ctx context.Context) ([]Expiry, error) {
-	return rowsOf(ctx, tx, func(row scanner) (e Expiry, err error) {
-		var at sql.NullInt64
-		err = row.Scan(&e.AppID, &e.ID, &at)
-		e.Name, e.At = e.ID, fromMillis(at)
-		e.Next = "give a new one with `muster config apply` before then; the accounts stay as they are"
-		return e, err
-	}, `select app_id, name, expires_at from secrets where expires_at is not null and app_id in (select id from applications)`)
+	scan := func(next string) func(scanner) (Expiry, error) {
+		return func(row scanner) (e Expiry, err error) {
+			var at sql.NullInt64
+			err = row.Scan(&e.AppID, &e.ID, &e.Name, &at)
+			e.At, e.Next = fromMillis(at), next
+			return e, err
+		}
+	}
+	secrets, err := rowsOf(ctx, tx, scan("give a new one with `muster config apply` before then; the accounts stay as they are"),
+		`select app_id, name, name, expires_at from secrets where expires_at is not null and app_id in (select id from applications)`)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := rowsOf(ctx, tx, scan("make another with `muster token create` and give it to whoever uses this one"),
+		`select '', id, 'API token ' || name, expires_at from tokens where expires_at is not null`)
+	return append(secrets, tokens...), err
 }
 
 // noticeApps are names and notify settings of applications, by id.

@@ -425,6 +425,15 @@ func TestExpiryIsTold(t *testing.T) {
 		must(t)(s.SetSecret(ctx, admin, app, "token", endpoint, "xoxp-says-nothing"))
 		clock.move(time.Hour)
 		same(t, "another token", look(), "expiry over expired token")
+		soon := clock.now().Add(20 * time.Hour)
+		_, _, err := s.CreateToken(ctx, admin, store.Token{Name: "ci", Role: "reader", Expires: &soon})
+		must(t)(err)
+		clock.move(time.Hour)
+		same(t, "a token of the API", look(), "expiry began a_day API token ci")
+		_, err = s.RevokeToken(ctx, admin, "ci")
+		must(t)(err)
+		clock.move(time.Hour)
+		same(t, "revoked", look(), "expiry over a_day API token ci")
 	})
 }
 
@@ -475,8 +484,18 @@ func TestMailSettings(t *testing.T) {
 			t.Errorf("the password for %s:%d: %v", moved.Host, moved.Port, err)
 		}
 	}
-	hook := &store.Webhook{Name: "Pager", URL: "https://hooks.example.org/x"}
+	hook := &store.Webhook{Name: "Pager", URL: "https://hooks.example.org/services/hush-hush?key=hush-hush"}
 	must(t)(s.AddWebhook(ctx, admin, hook, "whsec_hush-hush-hush"))
+	listed, err := s.Webhooks(ctx)
+	must(t)(err)
+	if listed[0].URL != "https://hooks.example.org/…" {
+		t.Errorf("the list shows %s", listed[0].URL)
+	}
+	address, secret, err := s.OpenWebhook(ctx, listed[0])
+	must(t)(err)
+	if address != "https://hooks.example.org/services/hush-hush?key=hush-hush" || secret != "whsec_hush-hush-hush" {
+		t.Errorf("opened as %s with %s", address, secret)
+	}
 	if err := s.AddWebhook(ctx, admin, &store.Webhook{Name: "PAGER", URL: "https://hooks.example.org/y"}, "s"); !errors.Is(err, store.ErrExists) {
 		t.Errorf("the same name: %v", err)
 	}

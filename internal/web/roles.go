@@ -22,6 +22,13 @@ var roles = map[string]admin.Role{
 	"POST /api/v1/applications/{app}/test": admin.Operator,
 	"GET /api/v1/status":                   admin.Reader,
 
+	"GET /api/v1/notifications":                       admin.Reader,
+	"PUT /api/v1/notifications/mail":                  admin.Admin,
+	"DELETE /api/v1/notifications/mail":               admin.Admin,
+	"POST /api/v1/notifications/webhooks":             admin.Admin,
+	"DELETE /api/v1/notifications/webhooks/{webhook}": admin.Admin,
+	"POST /api/v1/notifications/test":                 admin.Admin,
+
 	"GET /api/v1/tokens":            admin.Owner,
 	"POST /api/v1/tokens":           admin.Owner,
 	"DELETE /api/v1/tokens/{token}": admin.Owner,

@@ -16,6 +16,7 @@ func (s *Server) routes() {
 	s.users()
 	s.applications()
 	s.tokens()
+	s.notifications()
 }
 
 // none is the input of routes that take nothing.

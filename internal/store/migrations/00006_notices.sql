@@ -52,7 +52,7 @@ create table webhooks (
   id               text    primary key,
   name             text    not null,
   name_key         text    not null unique,
-  url              text    not null,
+  url              text    not null, -- scheme and host: the whole is sealed
   allow_http       boolean not null,
   allow_link_local boolean not null,
   created_at       bigint  not null
