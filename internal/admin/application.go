@@ -219,6 +219,7 @@ type QuarantineStatus struct {
 
 // Waiting is something that waits for a person.
 type Waiting struct {
+	Kind string `json:"kind"` // token, quarantine, assignments, restored, held, parked, first, off
 	What string `json:"what"`
 	Next string `json:"next"` // the command to type
 }
@@ -282,20 +283,21 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 func waiting(app *provision.Application, s ApplicationStatus, token bool) []Waiting {
 	var out []Waiting
 	for _, w := range []struct {
+		kind       string
 		is         bool
 		what, next string
 	}{
-		{!token, "there is no token yet", "muster config apply FILE, with connection.auth.token"},
-		{s.Quarantine != nil, "the target or its credentials fail", "muster test " + app.Name},
-		{app.Provisioning.Scope != "all" && s.Assignments == 0, "nobody is assigned", "muster app assign " + app.Name + " --group NAME"},
-		{s.Restored, "restored from a backup: the next cycle compares everything and holds removals", "muster plan " + app.Name},
-		{s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},
-		{s.Parked > 0, plural(s.Parked, "object needs", "objects need") + " a person", "muster logs --app " + app.Name + " --status failure"},
-		{token && s.Cycle == nil, "no cycle has run yet", "muster plan " + app.Name},
-		{s.Cycle != nil && s.Status != "on" && s.LagMS > 0, "changes wait, and provisioning is off", "muster plan " + app.Name},
+		{"token", !token, "there is no token yet", "muster config apply FILE, with connection.auth.token"},
+		{"quarantine", s.Quarantine != nil, "the target or its credentials fail", "muster test " + app.Name},
+		{"assignments", app.Provisioning.Scope != "all" && s.Assignments == 0, "nobody is assigned", "muster app assign " + app.Name + " --group NAME"},
+		{"restored", s.Restored, "restored from a backup: the next cycle compares everything and holds removals", "muster plan " + app.Name},
+		{"held", s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},
+		{"parked", s.Parked > 0, plural(s.Parked, "object needs", "objects need") + " a person", "muster logs --app " + app.Name + " --status failure"},
+		{"first", token && s.Cycle == nil, "no cycle has run yet", "muster plan " + app.Name},
+		{"off", s.Cycle != nil && s.Status != "on" && s.LagMS > 0, "changes wait, and provisioning is off", "muster plan " + app.Name},
 	} {
 		if w.is {
-			out = append(out, Waiting{What: w.what, Next: w.next})
+			out = append(out, Waiting{Kind: w.kind, What: w.what, Next: w.next})
 		}
 	}
 	return out

@@ -337,8 +337,7 @@ func (tx *Tx) open(ctx context.Context, appID, in string, kind directory.Kind, a
 		into, _, _ := at(id)
 		*into = ops
 	}
-	entries, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
-		from escrow where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), in)
+	entries, err := rowsOf(ctx, tx, scanEscrow, `select `+escrowColumns+` from escrow where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(kind), in)
 	if err != nil {
 		return err
 	}

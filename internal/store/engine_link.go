@@ -453,7 +453,9 @@ type Escrow struct {
 	Next        time.Time // of the next attempt; zero when parked
 }
 
-var escrowNames = columnNames(`app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at`)
+const escrowColumns = `app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at`
+
+var escrowNames = columnNames(escrowColumns)
 
 func (e *Escrow) values() []any {
 	return []any{e.AppID, string(e.Kind), e.ObjectID, e.Name, e.Parked, e.Attempts, e.OperationID, jsonText(e.Problem), millis(e.First), millis(e.Last), millis(e.Next)}
@@ -473,8 +475,7 @@ func scanEscrow(row scanner) (*Escrow, error) {
 // EscrowsOf returns the escrow entries of objects, by object id.
 func (s *Store) EscrowsOf(ctx context.Context, appID string, objects []string) (map[string]*Escrow, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]*Escrow, error) {
-		found, err := rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
-			from escrow where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), appID, list(objects))
+		found, err := rowsOf(ctx, tx, scanEscrow, `select `+escrowColumns+` from escrow where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), appID, list(objects))
 		by := make(map[string]*Escrow, len(found))
 		for _, e := range found {
 			by[e.ObjectID] = e
@@ -486,7 +487,6 @@ func (s *Store) EscrowsOf(ctx context.Context, appID string, objects []string) (
 // Escrows returns the objects of an application that are in escrow, parked ones included.
 func (s *Store) Escrows(ctx context.Context, appID string) ([]*Escrow, error) {
 	return read(ctx, s, func(tx *Tx) ([]*Escrow, error) {
-		return rowsOf(ctx, tx, scanEscrow, `select app_id, type, object_id, object_name, parked, attempts, operation_id, error, first_at, last_at, next_at
-			from escrow where app_id = $1 order by first_at, object_id`, appID)
+		return rowsOf(ctx, tx, scanEscrow, `select `+escrowColumns+` from escrow where app_id = $1 order by first_at, object_id`, appID)
 	})
 }

@@ -1,6 +1,11 @@
 package web
 
-import "github.com/muster-id/muster/internal/admin"
+import (
+	"maps"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/web/console"
+)
 
 // Anyone is the role of routes that ask for none.
 const Anyone admin.Role = ""
@@ -37,8 +42,7 @@ var roles = map[string]admin.Role{
 // Roles returns the table of routes and the role that each needs, for the documentation and tests.
 func Roles() map[string]admin.Role {
 	out := make(map[string]admin.Role, len(roles))
-	for route, role := range roles {
-		out[route] = role
-	}
+	maps.Copy(out, roles)
+	maps.Copy(out, console.Routes())
 	return out
 }

@@ -53,6 +53,7 @@ func New(o Options) (*Server, error) {
 	config.RejectUnknownQueryParameters = true
 	s.api = humago.New(s.mux, config)
 	s.routes()
+	s.pages()
 	if err := s.describe(); err != nil {
 		return nil, err
 	}

@@ -21,9 +21,31 @@ import (
 )
 
 // New returns the people of the CSV that r holds. Its records can be ranged over once.
-func New(r io.Reader) source.Source { return file{r} }
+func New(r io.Reader) source.Source { return Named(r, nil) }
 
-type file struct{ r io.Reader }
+// Named is New for a file whose columns are called otherwise: names gives the attribute of a column by
+// its title, "" leaves the column out. Columns that names lacks are taken by their titles.
+func Named(r io.Reader, names map[string]string) source.Source { return file{r, names} }
+
+type file struct {
+	r     io.Reader
+	names map[string]string
+}
+
+// Titles returns the titles of the columns of a CSV, and the attribute that each is taken for, "" where
+// it would be left out. It reads the header alone.
+func Titles(r io.Reader) (titles, attributes []string, err error) {
+	rows, err := newReader(r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading CSV: %w", err)
+	}
+	titles, _, err = titlesOf(rows)
+	for i, t := range titles {
+		c, _ := newColumn(t, i+1)
+		attributes = append(attributes, c.key)
+	}
+	return titles, attributes, err
+}
 
 func (f file) Records() iter.Seq2[source.Record, error] {
 	return func(yield func(source.Record, error) bool) {
@@ -32,7 +54,7 @@ func (f file) Records() iter.Seq2[source.Record, error] {
 			yield(source.Record{}, fmt.Errorf("reading CSV: %w", err))
 			return
 		}
-		columns, notes, err := header(rows)
+		columns, notes, err := header(rows, f.names)
 		if err != nil {
 			yield(source.Record{}, err)
 			return

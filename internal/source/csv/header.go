@@ -31,13 +31,10 @@ var separators = []struct {
 }{{',', "commas"}, {';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}}
 
 // header reads the header and says what the columns mean. notes are for the administrator; the error says why nothing can be read.
-func header(rows *reader) (columns []column, notes []string, err error) {
-	titles, notes, err := titles(rows)
+func header(rows *reader, names map[string]string) (columns []column, notes []string, err error) {
+	titles, notes, err := titlesOf(rows)
 	if err != nil {
 		return nil, nil, err
-	}
-	for len(titles) > 0 && titles[len(titles)-1] == "" {
-		titles = titles[:len(titles)-1]
 	}
 	if len(titles) > maxColumns {
 		return nil, nil, fmt.Errorf("the header has %d columns, and more than %d are not read", len(titles), maxColumns)
@@ -45,7 +42,14 @@ func header(rows *reader) (columns []column, notes []string, err error) {
 	rows.width = len(titles)
 	at := map[string]int{}
 	for i, title := range titles {
-		c, note := newColumn(title, i+1)
+		name, renamed := names[title]
+		if !renamed {
+			name = title
+		}
+		c, note := newColumn(name, i+1)
+		if renamed && name == "" {
+			note = "" // as somebody wished
+		}
 		if note != "" {
 			notes = append(notes, note)
 		}
@@ -59,6 +63,15 @@ func header(rows *reader) (columns []column, notes []string, err error) {
 		return nil, nil, nobody(titles)
 	}
 	return columns, notes, nil
+}
+
+// titlesOf returns the titles of the columns, without empty ones at the end.
+func titlesOf(rows *reader) (all, notes []string, err error) {
+	all, notes, err = titles(rows)
+	for len(all) > 0 && all[len(all)-1] == "" {
+		all = all[:len(all)-1]
+	}
+	return all, notes, err
 }
 
 // titles reads the first line that is not blank and finds out how columns are separated: in the way that gives the most columns that

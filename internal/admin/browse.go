@@ -1,0 +1,197 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// UserPage returns a page of users and where the next one begins, "" after the last.
+func (d *Desk) UserPage(ctx context.Context, q store.UserQuery) ([]directory.User, string, error) {
+	return d.store.Users(ctx, q)
+}
+
+// GroupPage returns a page of groups and where the next one begins.
+func (d *Desk) GroupPage(ctx context.Context, q store.GroupQuery) ([]directory.Group, string, error) {
+	return d.store.Groups(ctx, q)
+}
+
+// MemberPage returns a page of the direct members of a group.
+func (d *Desk) MemberPage(ctx context.Context, q store.MemberQuery) ([]directory.Member, string, error) {
+	return d.store.Members(ctx, q)
+}
+
+// Person is a user with what surrounds them in the directory.
+type Person struct {
+	directory.User
+	Manager string             // userName, "" for none
+	Groups  []directory.Member // nested ones included
+}
+
+// Person returns a user, by userName, e-mail address or id.
+func (d *Desk) Person(ctx context.Context, name string) (Person, error) {
+	u, err := d.store.UserByName(ctx, name)
+	if err != nil {
+		return Person{}, err
+	}
+	p := Person{User: u}
+	if u.ManagerID != "" {
+		if m, err := d.store.User(ctx, u.ManagerID); err == nil && m.Deleted.IsZero() {
+			p.Manager = m.UserName
+		}
+	}
+	p.Groups, err = d.store.GroupsOf(ctx, u.ID, true)
+	return p, err
+}
+
+// GroupByName returns a group, by display name or id.
+func (d *Desk) GroupByName(ctx context.Context, name string) (directory.Group, error) {
+	return d.store.GroupByName(ctx, name)
+}
+
+// LinkedAccount is the account of an object in one application.
+type LinkedAccount struct {
+	Application string
+	Link        *store.Link
+	Escrow      *store.Escrow // nil when nothing failed
+}
+
+// AccountsOf returns the accounts of a user or a group in all applications.
+func (d *Desk) AccountsOf(ctx context.Context, objectID string) ([]LinkedAccount, error) {
+	links, err := d.store.LinksOf(ctx, objectID)
+	if err != nil {
+		return nil, err
+	}
+	names := appNames{}
+	out := make([]LinkedAccount, len(links))
+	for i, l := range links {
+		failed, err := d.store.EscrowsOf(ctx, l.AppID, []string{objectID})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = LinkedAccount{Application: names.of(ctx, d, l.AppID), Link: l, Escrow: failed[objectID]}
+	}
+	return out, nil
+}
+
+// AccountPage returns a page of the accounts that an application keeps.
+func (d *Desk) AccountPage(ctx context.Context, name string, q store.AccountQuery) ([]store.AccountRow, string, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, "", err
+	}
+	return d.store.Accounts(ctx, app.ID, q)
+}
+
+// RecordPage returns records of the provisioning log, the newest first, from after one on.
+func (d *Desk) RecordPage(ctx context.Context, f LogFilter, after string) ([]Record, string, error) {
+	q, names, err := d.logQuery(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	q.Newest, q.Limit = true, f.Last+1
+	if after != "" {
+		if q.After, err = d.store.OperationByID(ctx, after); err != nil {
+			return nil, "", err
+		}
+	}
+	page, err := d.store.Log(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	next := ""
+	if len(page) > f.Last {
+		page = page[:f.Last]
+		next = page[f.Last-1].ID
+	}
+	records := make([]Record, len(page))
+	for i, o := range page {
+		records[i] = recordOf(o, names.of(ctx, d, o.AppID))
+	}
+	return records, next, nil
+}
+
+// Record returns one record of the provisioning log.
+func (d *Desk) Record(ctx context.Context, id string) (Record, error) {
+	o, err := d.store.OperationByID(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	return recordOf(o, appNames{}.of(ctx, d, o.AppID)), nil
+}
+
+// AuditPage returns records of the audit log, the newest first.
+func (d *Desk) AuditPage(ctx context.Context, q store.AuditQuery) ([]store.Entry, error) {
+	return d.store.AuditLog(ctx, q)
+}
+
+// Cycles returns cycles of an application, the newest first, from after an id on.
+func (d *Desk) Cycles(ctx context.Context, name, after string, limit int) ([]*store.Cycle, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return d.store.Cycles(ctx, app.ID, after, limit)
+}
+
+// Advance is how far a cycle has come, by action: how many of how many operations are over.
+type Advance struct {
+	Done, Planned map[provision.Action]int
+}
+
+// Advance counts the operations of a cycle; it is what live progress shows, wherever the cycle runs.
+func (d *Desk) Advance(ctx context.Context, cycleID string) (Advance, error) {
+	a := Advance{Done: map[provision.Action]int{}, Planned: map[provision.Action]int{}}
+	counts, err := d.store.Counts(ctx, cycleID)
+	for state, actions := range counts {
+		for action, n := range actions {
+			switch state {
+			case store.Planned, store.Applying:
+				a.Planned[action] += n
+			case store.Applied, store.Skipped, store.Failed, store.Unknown:
+				a.Planned[action] += n
+				a.Done[action] += n
+			}
+		}
+	}
+	return a, err
+}
+
+// Activity counts what ended since a moment, in pieces of time; name "" is all applications.
+func (d *Desk) Activity(ctx context.Context, name string, from, until time.Time, piece time.Duration) ([]store.Activity, error) {
+	id := ""
+	if name != "" {
+		app, err := d.store.Application(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		id = app.ID
+	}
+	return d.store.Activity(ctx, id, from, until, piece)
+}
+
+// PlanByID returns a plan that was made before.
+func (d *Desk) PlanByID(ctx context.Context, name, id string) (Plan, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Plan{}, err
+	}
+	c, err := d.store.CycleByID(ctx, app.ID, id)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary)}, nil
+}
+
+// PlanPage returns a page of the operations of a plan.
+func (d *Desk) PlanPage(ctx context.Context, q store.PlanQuery) ([]Operation, error) {
+	page, err := d.store.PlanPage(ctx, q)
+	out := make([]Operation, len(page))
+	for i, o := range page {
+		out[i] = operationOf(o)
+	}
+	return out, err
+}

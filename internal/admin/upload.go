@@ -1,0 +1,44 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/muster-id/muster/internal/source/csv"
+	"github.com/muster-id/muster/internal/source/file"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Upload is a file that came by a form or a request rather than from this machine's disk.
+type Upload struct {
+	Name    string            // as it was called where it came from; its extension tells the format
+	Data    []byte            // whole
+	Columns map[string]string // of a CSV: attributes by title where they differ, "" leaves the column out
+}
+
+// Columns returns the titles of a CSV upload and the attribute that each is taken for, "" where it
+// would be left out; none for other formats.
+func (u Upload) Titles() (titles, attributes []string, err error) {
+	if !u.csv() {
+		return nil, nil, nil
+	}
+	return csv.Titles(bytes.NewReader(u.Data))
+}
+
+func (u Upload) csv() bool { return strings.EqualFold(filepath.Ext(u.Name), ".csv") }
+
+// ImportUpload brings an upload into the directory.
+func (d *Desk) ImportUpload(ctx context.Context, u Upload, o ImportOptions) (store.ImportResult, error) {
+	if u.csv() && len(u.Columns) > 0 {
+		return d.Import(ctx, []Input{{Name: u.Name, Source: csv.Named(bytes.NewReader(u.Data), u.Columns)}}, o)
+	}
+	var r io.ReadSeeker = bytes.NewReader(u.Data)
+	src, err := file.Open(u.Name, "", r)
+	if err != nil {
+		return store.ImportResult{}, usage("format", "Muster reads "+strings.Join(file.Formats(), ", "), "%v", err)
+	}
+	return d.Import(ctx, []Input{{Name: u.Name, Source: src}}, o)
+}

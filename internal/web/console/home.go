@@ -1,0 +1,130 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+)
+
+// home shows how everything stands, and what waits for a person.
+func (c *console) home(rq *request) error {
+	status, err := rq.desk.Status(rq.Context(), "")
+	if err != nil {
+		return err
+	}
+	return rq.ok(homePage(rq.page.titled("Home"), status))
+}
+
+// span is a piece of the past that a chart shows.
+type span struct {
+	key, text string
+	piece     time.Duration
+	pieces    int
+}
+
+var spans = []span{{"24h", "24 hours", time.Hour, 24}, {"7d", "7 days", 6 * time.Hour, 28}, {"30d", "30 days", 24 * time.Hour, 30}}
+
+// series is what a chart draws: one value of each line for each moment.
+type series struct {
+	Times   []int64 `json:"times"` // Unix seconds
+	Success []int   `json:"success"`
+	Failure []int   `json:"failure"`
+	Warning []int   `json:"warning"`
+	Piece   string  `json:"piece"`
+}
+
+// charts remembers what is over: only the present piece is counted anew.
+type charts struct {
+	mu   sync.Mutex
+	past map[string]series
+	at   map[string]time.Time
+}
+
+// activity answers the numbers of a chart.
+func (c *console) activity(rq *request) error {
+	chosen := spans[0]
+	for _, s := range spans {
+		if s.key == rq.FormValue("span") {
+			chosen = s
+		}
+	}
+	data, err := c.charts.of(rq.Context(), rq.desk, rq.FormValue("app"), chosen, time.Now())
+	if err != nil {
+		return err
+	}
+	rq.w.Header().Set("Content-Type", "application/json")
+	rq.w.Header().Set("Cache-Control", "private, max-age=15")
+	return json.NewEncoder(rq.w).Encode(data)
+}
+
+// fresh is how long the numbers of a chart are good enough: many look at the same page.
+const fresh = 15 * time.Second
+
+func (c *charts) of(ctx context.Context, desk *admin.Desk, app string, s span, now time.Time) (series, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := s.key + " " + app
+	if now.Sub(c.at[key]) < fresh {
+		return c.past[key], nil
+	}
+	begin := now.Truncate(s.piece).Add(-time.Duration(s.pieces-1) * s.piece)
+	found, err := desk.Activity(ctx, app, begin, now, s.piece)
+	if err != nil {
+		return series{}, err
+	}
+	out := series{Piece: s.piece.String()}
+	at := map[int64]int{}
+	for i := range s.pieces {
+		t := begin.Add(time.Duration(i) * s.piece).Unix()
+		at[t] = i
+		out.Times = append(out.Times, t)
+	}
+	out.Success, out.Failure, out.Warning = make([]int, s.pieces), make([]int, s.pieces), make([]int, s.pieces)
+	for _, a := range found {
+		i := at[a.From.Unix()]
+		out.Success[i], out.Failure[i], out.Warning[i] = a.Status["success"], a.Status["failure"], a.Status["warning"]
+	}
+	if c.past == nil {
+		c.past, c.at = map[string]series{}, map[string]time.Time{}
+	}
+	c.past[key], c.at[key] = out, now
+	return out, nil
+}
+
+// health is the state of an application in one word, with its colour.
+func health(a admin.ApplicationStatus) (kind, word string) {
+	switch {
+	case a.Quarantine != nil:
+		return "bad", "In quarantine"
+	case a.Status != "on":
+		return "", "Off"
+	case a.Cycle != nil && a.Cycle.State == "running":
+		return "info", "Running"
+	case a.Held > 0:
+		return "warn", "Waits for approval"
+	case a.Escrow+a.Parked > 0:
+		return "warn", "Some failed"
+	}
+	return "good", "In order"
+}
+
+// lag is how far behind the directory an application is.
+func lag(a admin.ApplicationStatus) string {
+	if a.LagMS == 0 {
+		return "none"
+	}
+	return took(time.Duration(a.LagMS) * time.Millisecond)
+}
+
+// lastCycle tells of the last cycle in a few words.
+func lastCycle(c *admin.CycleStatus) string {
+	if c == nil {
+		return "none yet"
+	}
+	end := cmp.Or(c.Finished, &c.Started)
+	return c.Type + ", " + c.State + ", " + stamp(*end)
+}

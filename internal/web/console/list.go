@@ -1,0 +1,120 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/attr"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+func sorted(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
+
+// firstOf leads back to the beginning of a list, unless that is what is shown.
+func firstOf(after, to string) string {
+	if after == "" {
+		return ""
+	}
+	return to
+}
+
+// nextOf leads to the page after this one, "" when there is none.
+func nextOf(next, path string, pairs ...string) string {
+	if next == "" {
+		return ""
+	}
+	return with(path, append(pairs, "after", next)...)
+}
+
+func sourceName(s string) string { return cmp.Or(s, "by hand") }
+
+func fieldID(i int) string { return fmt.Sprintf("field-%d", i) }
+
+func formTarget(f userForm) string {
+	if f.ID == "" {
+		return "/users"
+	}
+	return at("users", f.ID)
+}
+
+func headerNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// differences compares what an audit record says of before and after.
+func differences(e store.Entry) []provision.Change {
+	var out []provision.Change
+	keys := map[string]any{}
+	maps.Copy(keys, e.Before)
+	maps.Copy(keys, e.After)
+	for _, k := range sorted(keys) {
+		if !reflect.DeepEqual(e.Before[k], e.After[k]) {
+			out = append(out, provision.Change{Attribute: k, Old: e.Before[k], New: e.After[k]})
+		}
+	}
+	return out
+}
+
+// membersOnly leaves the changes of members: what a held removal of several is about.
+func membersOnly(list []provision.Change) []provision.Change {
+	return slices.DeleteFunc(slices.Clone(list), func(c provision.Change) bool { return c.Attribute != provision.MembersAttribute })
+}
+
+// accountWord says whether there is an account.
+func accountWord(a admin.Account) string {
+	if a.ID == nil {
+		return "none"
+	}
+	return a.State + ", " + *a.ID
+}
+
+func joinLines(list []string) string { return strings.Join(list, "\n") }
+
+func onWord(s string) string {
+	if s == "on" {
+		return "On"
+	}
+	return "Off"
+}
+
+// endpointHint names the endpoints that the template knows.
+func endpointHint(v provisioningView) string {
+	var known []string
+	if v.Template.Endpoint != "" {
+		known = append(known, v.Template.Endpoint)
+	}
+	for _, e := range v.Template.Endpoints {
+		known = append(known, e.URL+" ("+e.Title+")")
+	}
+	if len(known) == 0 {
+		return "The address that the target's documentation names, such as https://example.com/scim/v2/"
+	}
+	return strings.Join(known, ", ")
+}
+
+// actionWord is an action that may be switched.
+type actionWord struct{ key, text string }
+
+// actionsOf are the actions that may be switched for users, and for groups.
+func actionsOf(kind directory.Kind) []actionWord {
+	if kind == directory.KindGroup {
+		return []actionWord{{"create", "Create"}, {"update", "Update"}, {"delete", "Delete"}}
+	}
+	return []actionWord{{"create", "Create"}, {"update", "Update"}, {"disable", "Disable"}, {"delete", "Delete"}}
+}
+
+// shownRows is how many failed rows of an import are told.
+const shownRows = 200
+
+func firstRows(rows []store.ImportRow) []store.ImportRow { return rows[:min(len(rows), shownRows)] }
+
+// nothing reports whether a side of a change is empty.
+func nothing(v any) bool {
+	list, ok := v.([]provision.Subject)
+	return attr.Empty(v) || ok && len(list) == 0
+}

@@ -1,0 +1,218 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// planView is the plan of the next cycle, or what is held.
+type planView struct {
+	appPage
+	Plan           admin.Plan // zero before one is made
+	Making         *state     // a plan that is being made
+	Held           []admin.Operation
+	Operations     []admin.Operation
+	Action, Search string
+	Next, After    string
+}
+
+func (c *console) plan(rq *request) error {
+	a, err := rq.app("plan", "Plan")
+	if err != nil {
+		return err
+	}
+	v := planView{appPage: a, Action: rq.FormValue("action"), Search: rq.FormValue("q"), After: rq.FormValue("after")}
+	held, err := rq.desk.Held(rq.Context(), a.App.ID)
+	if err != nil {
+		return err
+	}
+	v.Held = held.Operations
+	id := rq.FormValue("id")
+	if s, ok := c.work.of("plan", a.App.ID); ok && id == "" {
+		v.Making = &s
+		id = s.Result
+	}
+	if id != "" {
+		if v.Plan, err = rq.desk.PlanByID(rq.Context(), a.App.ID, id); err != nil {
+			return err
+		}
+		q := store.PlanQuery{CycleID: id, Action: provision.Action(v.Action), Search: v.Search, After: v.After, Limit: pageSize}
+		if v.Action == "held" {
+			q.Action, q.Held = "", true
+		}
+		if v.Operations, err = rq.desk.PlanPage(rq.Context(), q); err != nil {
+			return err
+		}
+		if n := len(v.Operations); n == pageSize {
+			v.Next = v.Operations[n-1].ID
+		}
+	}
+	switch {
+	case rq.partial("list"):
+		return rq.ok(planTable(v))
+	case rq.partial("making"):
+		return rq.ok(planBody(v))
+	}
+	return rq.ok(planPage(v))
+}
+
+// makePlan begins a plan and shows how far it is.
+func (c *console) makePlan(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	a, err := rq.app("plan", "Plan")
+	if err != nil {
+		return err
+	}
+	desk, reconcile := rq.desk, get("reconcile") != ""
+	c.work.start("plan", a.App.ID, func(ctx context.Context, t *task) (string, error) {
+		p, err := desk.Plan(ctx, a.App.ID, reconcile, t.report)
+		return p.ID, err
+	})
+	return rq.seeOther(a.to("plan"))
+}
+
+// judge approves or rejects held operations: those whose boxes are ticked, one, or all.
+func (c *console) judge(rq *request) error {
+	if _, err := rq.form(); err != nil {
+		return err
+	}
+	pick := admin.Selection{IDs: rq.PostForm["id"], All: rq.PostForm.Get("all") != ""}
+	do, past := rq.desk.Approve, "approved"
+	if rq.PostForm.Get("verdict") == "reject" {
+		do, past = rq.desk.Reject, "rejected"
+	}
+	to := at("applications", rq.PathValue("app"), "plan")
+	if len(pick.IDs) == 0 && !pick.All {
+		setFlash(rq.w, flash{Kind: "warn", Text: "Nothing was ticked.", Next: "Tick the operations that you mean, or take all."})
+		return rq.seeOther(to)
+	}
+	done, err := do(rq.Context(), rq.PathValue("app"), pick)
+	if err != nil {
+		return err
+	}
+	next := "They are not proposed again until what speaks for them changes."
+	if past == "approved" {
+		next = "The next cycle carries them out; Run now does so at once."
+	}
+	return rq.done(to, counted(len(done.Operations), "operation", "operations")+" "+past+".", next)
+}
+
+type onDemandView struct {
+	appPage
+	User, Group string
+	Result      *admin.Provision
+	DryRun      bool
+	Problem     *admin.Problem
+}
+
+func (c *console) onDemand(rq *request) error {
+	a, err := rq.app("provisioning", "Provision on demand")
+	if err != nil {
+		return err
+	}
+	return rq.ok(onDemandPage(onDemandView{appPage: a, User: rq.FormValue("user"), Group: rq.FormValue("group")}))
+}
+
+// provisionNow does one object, and shows every step of it.
+func (c *console) provisionNow(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	a, err := rq.app("provisioning", "Provision on demand")
+	if err != nil {
+		return err
+	}
+	v := onDemandView{appPage: a, User: strings.TrimSpace(get("user")), Group: strings.TrimSpace(get("group")), DryRun: get("dry") != ""}
+	kind, name := directory.KindUser, v.User
+	if name == "" {
+		kind, name = directory.KindGroup, v.Group
+	}
+	result, err := rq.desk.Provision(rq.Context(), a.App.ID, kind, name, v.DryRun)
+	if err != nil {
+		v.Problem = admin.Explain(err)
+		rq.show(422, onDemandPage(v))
+		return nil
+	}
+	v.Result = &result
+	return rq.ok(onDemandPage(v))
+}
+
+type explainView struct {
+	appPage
+	User    string
+	Result  *admin.Explanation
+	Problem *admin.Problem
+}
+
+// explain says why a person has, or has not, an account.
+func (c *console) explain(rq *request) error {
+	a, err := rq.app("accounts", "Why?")
+	if err != nil {
+		return err
+	}
+	v := explainView{appPage: a, User: strings.TrimSpace(rq.FormValue("user"))}
+	if v.User != "" {
+		result, err := rq.desk.Explain(rq.Context(), a.App.ID, v.User)
+		if v.Problem = admin.Explain(err); v.Problem == nil {
+			v.Result, v.User = &result, result.User
+		}
+	}
+	return rq.ok(explainPage(v))
+}
+
+// signs are how a plan tells its actions apart.
+var signs = map[provision.Action]struct{ sign, class string }{
+	provision.Create: {"+", "good-text"}, provision.Enable: {"^", "good-text"}, provision.Update: {"~", "warn-text"},
+	provision.Disable: {"!", "bad-text"}, provision.Delete: {"−", "bad-text"}, provision.Skip: {"=", "muted"},
+}
+
+// planned is a plan in one line.
+func planned(sum admin.Summary) string {
+	var parts []string
+	for _, a := range []struct {
+		n    int
+		verb string
+	}{{sum.Create, "to create"}, {sum.Update, "to update"}, {sum.Enable, "to enable"}, {sum.Disable, "to disable"}, {sum.Delete, "to delete"}} {
+		if a.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", number(a.n), a.verb))
+		}
+	}
+	if len(parts) == 0 {
+		return "Nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// didText is what a cycle did, in one line.
+func didText(c *store.Cycle) string {
+	var parts []string
+	for _, a := range []struct{ action, past string }{{"create", "created"}, {"update", "updated"}, {"enable", "enabled"}, {"disable", "disabled"}, {"delete", "deleted"}, {"skip", "skipped"}} {
+		if n := c.Summary[a.action]; n > 0 {
+			parts = append(parts, number(n)+" "+a.past)
+		}
+	}
+	if c.Failed > 0 {
+		parts = append(parts, number(c.Failed)+" failed")
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func finished(c *admin.CycleStatus) string {
+	if c.Finished == nil {
+		return stamp(c.Started)
+	}
+	return stamp(*c.Finished)
+}

@@ -1,0 +1,227 @@
+package console
+
+import (
+	"encoding"
+	"strconv"
+	"strings"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// outbound is the table of applications with what can be done to each.
+func (c *console) outbound(rq *request) error {
+	status, err := rq.desk.Status(rq.Context(), "")
+	if err != nil {
+		return err
+	}
+	return rq.ok(outboundPage(rq.page.titled("Outbound Provisioning"), status))
+}
+
+// provisioningView is the provisioning page of an application.
+type provisioningView struct {
+	appPage
+	Template gallery.Template
+	Mode     string // manual, automatic
+	Sealed   bool   // there is a credential
+	Sync     synchronization
+	Test     *connector.Diagnosis
+	Problem  *admin.Problem
+	Values   func(string) string // the form as it was sent, nil to take the application's
+}
+
+func (rq *request) provisioningView(c *console) (provisioningView, error) {
+	a, err := rq.app("provisioning", "Provisioning")
+	if err != nil {
+		return provisioningView{}, err
+	}
+	v := provisioningView{appPage: a, Sealed: !waitsFor(a.Status, "token")}
+	if v.Template, err = gallery.Lookup(a.App.Template); err != nil {
+		return v, err
+	}
+	v.Mode = rq.FormValue("mode")
+	if v.Mode == "" && (v.Sealed || a.App.Provisioning.Status == "on") {
+		v.Mode = "automatic"
+	}
+	v.Sync, err = c.synchronization(rq, a)
+	return v, err
+}
+
+// waitsFor reports whether an application waits for something of a kind.
+func waitsFor(s admin.ApplicationStatus, kind string) bool {
+	for _, w := range s.Waiting {
+		if w.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *console) provisioning(rq *request) error {
+	v, err := rq.provisioningView(c)
+	if err != nil {
+		return err
+	}
+	return rq.ok(provisioningPage(v))
+}
+
+// saveProvisioning takes the whole form of the page: credentials, notification, settings and status.
+func (c *console) saveProvisioning(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), map[string]string{"token": strings.TrimSpace(get("token"))}, func(app *provision.Application) error {
+		return settingsOf(app, get)
+	})
+	if err != nil {
+		v, verr := rq.provisioningView(c)
+		if verr != nil {
+			return verr
+		}
+		v.Problem, v.Values = admin.Explain(err), get
+		rq.show(422, provisioningPage(v))
+		return nil
+	}
+	to := with(at("applications", rq.PathValue("app"), "provisioning"), "mode", get("mode"))
+	if get("then") == "test" {
+		rq.Method = "GET" // the connection is tested as it was just saved
+		return c.test(rq)
+	}
+	return rq.done(to, "Saved.", nextAfterSave(get))
+}
+
+func nextAfterSave(get func(string) string) string {
+	switch {
+	case get("token") != "":
+		return "Next: Test Connection."
+	case get("status") == "on":
+		return "Provisioning is on: cycles run at once on every change and at each interval."
+	}
+	return ""
+}
+
+// setting is one input of the settings: how it is read from a form into an application.
+type setting struct {
+	name string
+	set  func(app *provision.Application, text string) error
+}
+
+// settings are the inputs of the provisioning page. A form that lacks one leaves it as it is.
+var settings = []setting{
+	{"endpoint", func(a *provision.Application, s string) error { a.Connection.Endpoint = s; return nil }},
+	{"notify.email", func(a *provision.Application, s string) error { a.Provisioning.Notify.Email = s; return nil }},
+	{"scope", func(a *provision.Application, s string) error { a.Provisioning.Scope = s; return nil }},
+	{"interval", func(a *provision.Application, s string) error { return into("interval", s, &a.Provisioning.Interval) }},
+	{"reconcile", func(a *provision.Application, s string) error {
+		return into("reconcile", s, &a.Provisioning.Reconcile)
+	}},
+	{"grace", func(a *provision.Application, s string) error { return into("grace", s, &a.Provisioning.Grace) }},
+	{"on_unassign", func(a *provision.Application, s string) error { a.Provisioning.OnUnassign = s; return nil }},
+	{"on_disable", func(a *provision.Application, s string) error { a.Provisioning.OnDisable = s; return nil }},
+	{"on_delete", func(a *provision.Application, s string) error { a.Provisioning.OnDelete = s; return nil }},
+	{"hold.removals", func(a *provision.Application, s string) error {
+		return into("removals", s, &a.Provisioning.Hold.Removals)
+	}},
+	{"hold.min", func(a *provision.Application, s string) error { return whole("min", s, &a.Provisioning.Hold.Min) }},
+	{"hold.max", func(a *provision.Application, s string) error { return whole("max", s, &a.Provisioning.Hold.Max) }},
+	{"hold.window", func(a *provision.Application, s string) error {
+		return into("window", s, &a.Provisioning.Hold.Window)
+	}},
+	{"drift.attributes", func(a *provision.Application, s string) error { a.Provisioning.Drift.Attributes = s; return nil }},
+	{"drift.members", func(a *provision.Application, s string) error { a.Provisioning.Drift.Members = s; return nil }},
+	{"drift.accounts", func(a *provision.Application, s string) error { a.Provisioning.Drift.Accounts = s; return nil }},
+	{"filters", func(a *provision.Application, s string) error { a.Provisioning.Filters = nonEmpty(s); return nil }},
+	{"status", func(a *provision.Application, s string) error { a.Provisioning.Status = s; return nil }},
+}
+
+// settingsOf reads the form into the application.
+func settingsOf(app *provision.Application, get func(string) string) error {
+	for _, s := range settings {
+		if get("has "+s.name) == "" {
+			continue
+		}
+		if err := s.set(app, strings.TrimSpace(get(s.name))); err != nil {
+			return err
+		}
+	}
+	if get("has notify.failures") != "" {
+		app.Provisioning.Notify.Failures = get("notify.failures") != ""
+	}
+	if get("mode") == "manual" {
+		app.Provisioning.Status = "off" // nothing by itself
+	}
+	return nil
+}
+
+func into(what, text string, v encoding.TextUnmarshaler) error {
+	if err := v.UnmarshalText([]byte(text)); err != nil {
+		return &admin.Problem{Exit: admin.ExitUsage, Code: "configuration", Message: what + ": " + err.Error(), Next: "correct this and save again; nothing was changed"}
+	}
+	return nil
+}
+
+func whole(what, text string, v *int) error {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return &admin.Problem{Exit: admin.ExitUsage, Code: "configuration", Message: what + " wants a whole number", Next: "correct this and save again; nothing was changed"}
+	}
+	*v = n
+	return nil
+}
+
+// test tries the connection and shows what it says, on the page where it is set up.
+func (c *console) test(rq *request) error {
+	v, err := rq.provisioningView(c)
+	if err != nil {
+		return err
+	}
+	d, err := rq.desk.Test(rq.Context(), v.App.ID)
+	if err != nil {
+		v.Problem = admin.Explain(err)
+		rq.show(422, provisioningPage(v))
+		return nil
+	}
+	v.Test = &d
+	return rq.ok(provisioningPage(v))
+}
+
+// setStatus switches provisioning on and off.
+func (c *console) setStatus(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	status := get("status")
+	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), nil, func(a *provision.Application) error {
+		a.Provisioning.Status = status
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	said := "Provisioning is on: cycles run at once on every change and at each interval."
+	if status != "on" {
+		said = "Provisioning is off: the position is kept, and nothing runs by itself."
+	}
+	return rq.done(at("applications", rq.PathValue("app")), said)
+}
+
+// shown returns the value of an input: as it was sent, or as the application has it.
+func (v provisioningView) shown(name, have string) string {
+	if v.Values != nil && v.Values("has "+name) != "" {
+		return v.Values(name)
+	}
+	return have
+}
+
+// words writes a duration or a percentage as the form does.
+func words(m encoding.TextMarshaler) string {
+	b, err := m.MarshalText()
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

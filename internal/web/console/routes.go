@@ -1,0 +1,105 @@
+package console
+
+import "github.com/muster-id/muster/internal/admin"
+
+// route is one page or one wish: who may, and what happens.
+type route struct {
+	pattern string
+	role    admin.Role
+	nav     string
+	do      func(*console, *request) error
+	upload  bool // takes a file
+}
+
+// body bounds what a request may send.
+func (r route) body() int64 {
+	if r.upload {
+		return 256 << 20
+	}
+	return 1 << 20
+}
+
+// routes is every page of the console.
+var routes = []route{
+	{pattern: "GET /{$}", role: admin.Reader, nav: "home", do: (*console).home},
+	{pattern: "GET /activity.json", role: admin.Reader, do: (*console).activity},
+	{pattern: "POST /theme", role: admin.Reader, do: (*console).setTheme},
+
+	{pattern: "GET /users", role: admin.Reader, nav: "users", do: (*console).users},
+	{pattern: "GET /users/new", role: admin.Admin, nav: "users", do: (*console).newUser},
+	{pattern: "POST /users", role: admin.Admin, nav: "users", do: (*console).addUser},
+	{pattern: "GET /users/{id}", role: admin.Reader, nav: "users", do: (*console).user},
+	{pattern: "GET /users/{id}/edit", role: admin.Admin, nav: "users", do: (*console).editUser},
+	{pattern: "POST /users/{id}", role: admin.Admin, nav: "users", do: (*console).saveUser},
+	{pattern: "POST /users/{id}/active", role: admin.Admin, nav: "users", do: (*console).setActive},
+	{pattern: "POST /users/{id}/delete", role: admin.Admin, nav: "users", do: (*console).deleteUser},
+
+	{pattern: "GET /groups", role: admin.Reader, nav: "groups", do: (*console).groups},
+	{pattern: "POST /groups", role: admin.Admin, nav: "groups", do: (*console).addGroup},
+	{pattern: "GET /groups/{id}", role: admin.Reader, nav: "groups", do: (*console).group},
+	{pattern: "POST /groups/{id}/members", role: admin.Admin, nav: "groups", do: (*console).editMembers},
+	{pattern: "POST /groups/{id}/delete", role: admin.Admin, nav: "groups", do: (*console).deleteGroup},
+
+	{pattern: "GET /import", role: admin.Admin, nav: "import", do: (*console).importForm},
+	{pattern: "POST /import", role: admin.Admin, nav: "import", do: (*console).importUpload, upload: true},
+	{pattern: "GET /import/{id}", role: admin.Admin, nav: "import", do: (*console).importPreview},
+	{pattern: "POST /import/{id}", role: admin.Admin, nav: "import", do: (*console).importRun},
+
+	{pattern: "GET /applications", role: admin.Reader, nav: "applications", do: (*console).applications},
+	{pattern: "GET /applications/gallery", role: admin.Reader, nav: "applications", do: (*console).gallery},
+	{pattern: "GET /applications/new", role: admin.Admin, nav: "applications", do: (*console).newApplication},
+	{pattern: "POST /applications", role: admin.Admin, nav: "applications", do: (*console).addApplication},
+	{pattern: "GET /applications/{app}", role: admin.Reader, nav: "applications", do: (*console).application},
+	{pattern: "GET /applications/{app}/details", role: admin.Reader, nav: "applications", do: (*console).details},
+	{pattern: "GET /applications/{app}/assignments", role: admin.Reader, nav: "applications", do: (*console).assignments},
+	{pattern: "POST /applications/{app}/assignments", role: admin.Admin, nav: "applications", do: (*console).assign},
+	{pattern: "POST /applications/{app}/unassign", role: admin.Admin, nav: "applications", do: (*console).unassign},
+	{pattern: "GET /applications/{app}/provisioning", role: admin.Reader, nav: "applications", do: (*console).provisioning},
+	{pattern: "POST /applications/{app}/provisioning", role: admin.Admin, nav: "applications", do: (*console).saveProvisioning},
+	{pattern: "POST /applications/{app}/test", role: admin.Operator, nav: "applications", do: (*console).test},
+	{pattern: "GET /applications/{app}/mappings", role: admin.Reader, nav: "applications", do: (*console).mappings},
+	{pattern: "POST /applications/{app}/mappings", role: admin.Admin, nav: "applications", do: (*console).saveMappings},
+	{pattern: "GET /applications/{app}/mappings/{kind}/{row}", role: admin.Reader, nav: "applications", do: (*console).mapping},
+	{pattern: "POST /applications/{app}/mappings/{kind}/{row}", role: admin.Admin, nav: "applications", do: (*console).saveMapping},
+	{pattern: "POST /applications/{app}/mappings/{kind}/{row}/preview", role: admin.Reader, nav: "applications", do: (*console).previewMapping},
+	{pattern: "GET /applications/{app}/plan", role: admin.Reader, nav: "applications", do: (*console).plan},
+	{pattern: "POST /applications/{app}/plan", role: admin.Operator, nav: "applications", do: (*console).makePlan},
+	{pattern: "POST /applications/{app}/held", role: admin.Operator, nav: "applications", do: (*console).judge},
+	{pattern: "POST /applications/{app}/run", role: admin.Operator, nav: "applications", do: (*console).run},
+	{pattern: "POST /applications/{app}/status", role: admin.Admin, nav: "applications", do: (*console).setStatus},
+	{pattern: "POST /applications/{app}/restart", role: admin.Admin, nav: "applications", do: (*console).restart},
+	{pattern: "POST /applications/{app}/delete", role: admin.Admin, nav: "applications", do: (*console).deleteApplication},
+	{pattern: "GET /applications/{app}/accounts", role: admin.Reader, nav: "applications", do: (*console).accounts},
+	{pattern: "GET /applications/{app}/on-demand", role: admin.Operator, nav: "applications", do: (*console).onDemand},
+	{pattern: "POST /applications/{app}/on-demand", role: admin.Operator, nav: "applications", do: (*console).provisionNow},
+	{pattern: "GET /applications/{app}/explain", role: admin.Reader, nav: "applications", do: (*console).explain},
+
+	{pattern: "GET /provisioning", role: admin.Reader, nav: "provisioning", do: (*console).outbound},
+	{pattern: "GET /logs", role: admin.Reader, nav: "logs", do: (*console).logs},
+	{pattern: "GET /logs/export", role: admin.Reader, nav: "logs", do: (*console).exportLogs},
+	{pattern: "GET /logs/{id}", role: admin.Reader, nav: "logs", do: (*console).record},
+	{pattern: "GET /audit", role: admin.Reader, nav: "audit", do: (*console).audit},
+}
+
+// navigation is the menu, in groups.
+var navigation = []struct {
+	title   string
+	role    admin.Role
+	entries []entry
+}{
+	{"", admin.Reader, []entry{{"home", "/", "Home"}}},
+	{"Directory", admin.Reader, []entry{{"users", "/users", "Users"}, {"groups", "/groups", "Groups"}, {"import", "/import", "Import"}}},
+	{"Applications", admin.Reader, []entry{{"applications", "/applications", "Applications"}, {"provisioning", "/provisioning", "Outbound Provisioning"}}},
+	{"Monitoring", admin.Reader, []entry{{"logs", "/logs", "Provisioning logs"}, {"audit", "/audit", "Audit log"}}},
+	{"Settings", admin.Owner, []entry{{"admins", "/administrators", "Administrators"}, {"tokens", "/tokens", "API tokens"}, {"notifications", "/notifications", "Notifications"}, {"signin", "/signin-settings", "Sign-in"}}},
+}
+
+type entry struct{ key, to, text string }
+
+// form returns the form of a request, or why it cannot be read.
+func (rq *request) form() (func(string) string, error) {
+	if err := rq.ParseForm(); err != nil {
+		return nil, err
+	}
+	return rq.PostForm.Get, nil
+}

@@ -1,0 +1,64 @@
+package console
+
+import (
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+// synchronization is what "Synchronization Details" shows.
+type synchronization struct {
+	Running       bool
+	Cycle         *admin.CycleStatus
+	Done, Planned int
+	Kinds         []kindCount
+	Rate          float64 // objects a second
+	Left          time.Duration
+	Problem       *admin.Problem // of the cycle that was begun here
+	Reading       bool           // nothing is planned yet
+}
+
+// kindCount is how far one kind of operation is.
+type kindCount struct {
+	Action        provision.Action
+	Done, Planned int
+}
+
+// synchronization reads from the database how far the running cycle is, wherever it runs.
+func (c *console) synchronization(rq *request, a appPage) (synchronization, error) {
+	s := synchronization{Cycle: a.Status.Cycle}
+	if t, ok := c.work.of("run", a.App.ID); ok {
+		s.Running, s.Reading, s.Problem = t.Running, t.Running, t.Problem
+	}
+	if s.Cycle == nil {
+		return s, nil
+	}
+	s.Running = s.Running || s.Cycle.State == "running"
+	adv, err := rq.desk.Advance(rq.Context(), s.Cycle.ID)
+	if err != nil {
+		return s, err
+	}
+	for _, action := range []provision.Action{provision.Create, provision.Enable, provision.Update, provision.Disable, provision.Delete, provision.Skip} {
+		if n := adv.Planned[action]; n > 0 {
+			s.Kinds = append(s.Kinds, kindCount{action, adv.Done[action], n})
+			s.Done, s.Planned = s.Done+adv.Done[action], s.Planned+n
+		}
+	}
+	if s.Cycle.State == "running" && s.Done > 0 {
+		s.Reading = false
+		if passed := time.Since(s.Cycle.Started); passed > 0 {
+			s.Rate = float64(s.Done) / passed.Seconds()
+			s.Left = time.Duration(float64(s.Planned-s.Done) / s.Rate * float64(time.Second))
+		}
+	}
+	return s, nil
+}
+
+// next is when the live part looks again: often while something runs.
+func (s synchronization) next() string {
+	if s.Running {
+		return "every 1s"
+	}
+	return "every 5s"
+}

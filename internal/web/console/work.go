@@ -1,0 +1,98 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/cycle"
+)
+
+// task is something that takes longer than a page waits for it.
+type task struct {
+	mu       sync.Mutex
+	begun    time.Time
+	progress cycle.Progress
+	done     bool
+	problem  *admin.Problem
+	result   string // id of the plan or the cycle
+}
+
+// state is a task at one moment.
+type state struct {
+	Running bool
+	Begun   time.Time
+	cycle.Progress
+	Problem *admin.Problem
+	Result  string
+}
+
+func (t *task) state() state {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return state{Running: !t.done, Begun: t.begun, Progress: t.progress, Problem: t.problem, Result: t.result}
+}
+
+func (t *task) report(p cycle.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.progress = p
+}
+
+// work is what the console has going, one task of a kind for an application. What a task has done is
+// in the database; here is only how far it is, for whoever waits.
+type work struct {
+	mu      sync.Mutex
+	running map[string]*task
+	waiting map[string]job // what begins when the same one that is under way has ended
+}
+
+// job does a task and returns the id of what came of it.
+type job func(ctx context.Context, t *task) (result string, err error)
+
+func workKey(kind, app string) string { return kind + " " + app }
+
+// start begins a task. While the same one is under way it waits for its end: what is asked for now may
+// be about something that the one under way has passed already. It reports whether it has begun.
+func (w *work) start(kind, app string, do job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := workKey(kind, app)
+	if old := w.running[key]; old != nil && old.state().Running {
+		w.waiting[key] = do
+		return false
+	}
+	w.begin(key, do)
+	return true
+}
+
+// begin runs a task. The lock is held.
+func (w *work) begin(key string, do job) {
+	t := &task{begun: time.Now()}
+	w.running[key] = t
+	go func() {
+		// Whoever asked may close the page: the work goes on, and its end is recorded.
+		result, err := do(context.Background(), t)
+		t.mu.Lock()
+		t.done, t.result, t.problem = true, result, admin.Explain(err)
+		t.mu.Unlock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if next := w.waiting[key]; next != nil {
+			delete(w.waiting, key)
+			w.begin(key, next)
+		}
+	}()
+}
+
+// of returns the state of a task; false when there is none.
+func (w *work) of(kind, app string) (state, bool) {
+	w.mu.Lock()
+	t := w.running[workKey(kind, app)]
+	w.mu.Unlock()
+	if t == nil {
+		return state{}, false
+	}
+	return t.state(), true
+}
