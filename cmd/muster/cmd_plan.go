@@ -36,11 +36,16 @@ func (c *planCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	return s.showPlan(plan, desk.Operations(s, plan.ID), c.Verbose)
+}
+
+// showPlan prints a plan, and how to run it.
+func (s *session) showPlan(plan admin.Plan, ops iter.Seq2[admin.Operation, error], verbose bool) error {
 	if s.json {
-		return streamJSON(s.out, plan, "operations", desk.Operations(s, plan.ID))
+		return streamJSON(s.out, plan, "operations", ops)
 	}
-	p := &planPrinter{session: s, verbose: c.Verbose}
-	if err := p.print(desk.Operations(s, plan.ID)); err != nil {
+	p := &planPrinter{session: s, verbose: verbose}
+	if err := p.print(ops); err != nil {
 		return err
 	}
 	s.say("%s", s.bold(planned(plan.Summary)))

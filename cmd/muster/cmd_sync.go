@@ -36,6 +36,9 @@ func (c *syncCmd) Run(s *session) error {
 func printRun(s *session, r admin.Run) {
 	s.say("%s: %s cycle, %s", plain(r.Application), r.Cycle, did(r.Summary, r.Failed))
 	s.say("%s in %s", count(int(r.Requests), "request", "requests"), took(time.Duration(r.DurationMS)*time.Millisecond))
+	if r.Summary.Writes() > 0 {
+		s.note("to take it back: muster undo %s --cycle %s", r.Application, r.CycleID)
+	}
 	if r.Failed > 0 {
 		s.say("%s", s.red(count(r.Failed, "object", "objects")+" failed; the log says what to do about each"))
 		s.note("next: muster logs --cycle %s --status failure", r.CycleID)

@@ -47,6 +47,7 @@ type commands struct {
 	Prov    provCmd      `cmd:"" name:"provision" group:"provisioning" help:"Provision one user or group on demand, step by step."`
 	Explain explainCmd   `cmd:"" group:"provisioning" help:"Say why a person has, or has not, an account."`
 	Status  statusCmd    `cmd:"" group:"provisioning" help:"Say how applications stand and what waits for you."`
+	Undo    undoCmd      `cmd:"" group:"provisioning" help:"Plan the reverse of what a cycle did."`
 	Held    heldCmd      `cmd:"" group:"provisioning" help:"Operations that wait for approval."`
 	Drift   driftCmd     `cmd:"" group:"provisioning" help:"What the last reconcile found at the target."`
 	Logs    logsCmd      `cmd:"" group:"provisioning" help:"The provisioning log."`

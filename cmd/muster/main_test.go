@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "json": jsonCommand, "writes": writes, "slack": slackCommand, "narrow": narrow,
+			"exits": exits, "json": jsonCommand, "writes": writes, "slack": slackCommand, "narrow": narrow, "keep": keep,
 		},
 	})
 }
@@ -286,6 +286,15 @@ func TestEmulatorEnds(t *testing.T) {
 	if err := c.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
+}
+
+// keep sets a variable to a value of a JSON file: keep NAME FILE PATH
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	var doc any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &doc))
+	v, err := at(doc, args[2])
+	ts.Check(err)
+	ts.Setenv(args[0], fmt.Sprint(v))
 }
 
 // narrow expects stdout to fit 80 columns.

@@ -102,8 +102,9 @@ func targetOf(o *store.Operation) Target {
 type Plan struct {
 	ID          string  `json:"id"`
 	Application string  `json:"application"`
-	Cycle       string  `json:"cycle"` // initial, incremental, reconcile
+	Cycle       string  `json:"cycle"` // initial, incremental, reconcile, undo
 	Summary     Summary `json:"summary"`
+	Undoes      string  `json:"undoes,omitempty"` // the cycle that it takes back
 }
 
 // Plan finds out what a cycle would do and keeps it under an id. It writes nothing to the target.
@@ -120,7 +121,7 @@ func (d *Desk) plan(ctx context.Context, app *provision.Application, o cycle.Opt
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary)}
+	p := Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary), Undoes: c.Undoes}
 	counts, err := d.store.Counts(ctx, c.ID)
 	for _, n := range counts[store.Failed] {
 		p.Summary.Skip += n // see Operation.Problem

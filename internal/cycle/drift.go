@@ -160,9 +160,7 @@ func (r *run) absent(ctx context.Context, kind directory.Kind, c *candidate) err
 	}
 	r.walked[kind], r.unlisted[kind] = false, true
 	c.Looked = true
-	c.Seen = &provision.Candidate{
-		ID: a.ID, Name: a.Name, Active: a.Active, Values: a.Values, Protected: a.Protected, Members: a.Members, MembersKnown: a.MembersKnown,
-	}
+	c.Seen = candidateOf(a)
 	return nil
 }
 
@@ -188,9 +186,12 @@ func (r *run) memberDrift(ctx context.Context, c *candidate) error {
 	explained := map[string]bool{}
 	marked := false
 	for _, m := range known {
-		if m.Origin == "extra" && !m.Rejected {
+		switch {
+		case m.Origin == "extra" && !m.Rejected:
 			marked = true
 			continue
+		case m.Origin == "out":
+			continue // whoever puts them back does so in the place of the person who undid it
 		}
 		explained[m.AccountID] = true
 		if m.Origin != "added" || m.Rejected || !m.Enabled || there[m.AccountID] || changing[m.ID] {

@@ -50,6 +50,7 @@ const (
 	Incremental = "incremental"
 	Reconcile   = "reconcile"
 	OnDemand    = "on-demand"
+	Undo        = "undo"
 )
 
 // Options say what one pass is to do.
@@ -59,6 +60,8 @@ type Options struct {
 	PlanID      string         // run exactly this plan
 	Kind        directory.Kind // with Object: on demand, for this object alone
 	Object      string         // directory id
+	Undo        string         // only for a plan: take back what this cycle did
+	UndoObject  string         // of an undo: only for this user, by directory id
 	ByHand      bool           // somebody asked: escrow and parked objects are tried at once, quarantine is probed
 	Initiator   string         // who asked, for the log
 	Progress    func(Progress) // told now and then how far the pass has come; nil for nobody

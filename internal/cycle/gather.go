@@ -487,7 +487,7 @@ func (r *run) anew(ctx context.Context, c *candidate, diff store.MemberDiff) (pr
 // from what is held whoever belongs to the group again.
 func (r *run) withoutHeld(ctx context.Context, c *candidate) error {
 	for _, o := range c.open {
-		if o.State != store.Held || o.Removals == 0 {
+		if o.State != store.Held || o.Removals == 0 || o.Cause == provision.Undone {
 			continue
 		}
 		still, err := r.engine.Store.RefreshHeldMembers(ctx, r.app.ID, r.cycle.ID, o.ID, r.preview)

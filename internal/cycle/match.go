@@ -149,6 +149,12 @@ func free(found map[string][]provision.Candidate) bool {
 	return false
 }
 
+func candidateOf(a *connector.Account) *provision.Candidate {
+	return &provision.Candidate{
+		ID: a.ID, Name: a.Name, Active: a.Active, Values: a.Values, Protected: a.Protected, Members: a.Members, MembersKnown: a.MembersKnown,
+	}
+}
+
 // find reads accounts from the target and says of each to whom it is linked.
 func (r *run) find(ctx context.Context, q connector.Query) ([]provision.Candidate, error) {
 	var found []provision.Candidate
@@ -157,7 +163,7 @@ func (r *run) find(ctx context.Context, q connector.Query) ([]provision.Candidat
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, provision.Candidate{ID: a.ID, Name: a.Name, Active: a.Active, Values: a.Values, Protected: a.Protected, Members: a.Members, MembersKnown: a.MembersKnown})
+		found = append(found, *candidateOf(&a))
 		ids = append(ids, a.ID)
 	}
 	if len(found) == 0 {

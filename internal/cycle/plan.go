@@ -32,6 +32,14 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		var approved []provision.Subject // members
 		for _, open := range c.open {
 			switch {
+			case open.Cause == provision.Undone && (open.State == store.Held || open.State == store.Approved):
+				var over bool
+				if row, over, err = r.stillUndone(ctx, c, open, row); err != nil {
+					return err
+				}
+				if over {
+					replaced = append(replaced, open.ID)
+				}
 			case open.State == store.Held && open.Removals == 0 && row != nil && row.Action == open.Action && !r.opts.ApproveHeld:
 				row = nil // it waits for a person already
 			case open.State == store.Held && open.Removals > 0 && op != nil && c.Verdict.In:

@@ -94,6 +94,9 @@ func (r *run) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.undone != nil {
+		held = nil // an undo has nothing to do with what waits besides
+	}
 	for _, o := range held {
 		now[r.line(o)] = o
 	}
@@ -104,8 +107,12 @@ func (r *run) adopt(ctx context.Context) error {
 		}
 	}
 	for line, o := range then {
-		if now[line] == nil {
-			differ = append(differ, fmt.Sprintf("no longer due as planned: %s %s %s", o.Action, o.Kind, o.Source.Name))
+		if now[line] == nil && !r.over(o) {
+			text := fmt.Sprintf("no longer due as planned: %s %s %s", o.Action, o.Kind, o.Source.Name)
+			if r.undone != nil && r.undone.left[o.Source.ID] != "" {
+				text += " (" + r.undone.left[o.Source.ID] + ")"
+			}
+			differ = append(differ, text)
 		}
 	}
 	if len(differ) > 0 {

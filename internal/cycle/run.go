@@ -37,7 +37,8 @@ type run struct {
 	waiting []store.Waiting                // who of the objects just decided about waits for whom
 	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
-	drift *drift // of a reconcile
+	drift  *drift   // of a reconcile
+	undone *undoing // of an undo
 
 	unansweredInARow int // questions about single objects, see unread
 
@@ -107,8 +108,10 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	if err := r.gather(ctx); err != nil {
 		return nil, err
 	}
-	if err := e.Store.CopyHeld(ctx, app.ID, r.cycle.ID); err != nil {
-		return nil, err
+	if opts.Undo == "" {
+		if err := e.Store.CopyHeld(ctx, app.ID, r.cycle.ID); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.guard(ctx); err != nil {
 		return nil, err
@@ -134,14 +137,18 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		if err != nil {
 			return nil, err
 		}
-		opts.Reconcile = plan.Type == Reconcile // it is compared with what the same kind of pass finds
+		// It is compared with what the same kind of pass finds.
+		opts.Reconcile, opts.Undo, opts.UndoObject = plan.Type == Reconcile, plan.Undoes, plan.UndoesObject
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
 		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
 	}
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
+	r.cycle.Undoes, r.cycle.UndoesObject = opts.Undo, opts.UndoObject
 	switch {
+	case opts.Undo != "":
+		r.cycle.Type = Undo
 	case opts.Object != "":
 		r.cycle.Type = OnDemand
 	case opts.Reconcile || progress.Restored:
@@ -186,6 +193,9 @@ func (r *run) pass(ctx context.Context) error {
 // gather decides about everything that there is to look at now. A failure of the target to answer
 // ends the pass, without harm: nothing has been sent.
 func (r *run) gather(ctx context.Context) error {
+	if r.opts.Undo != "" {
+		return r.undo(ctx)
+	}
 	if r.opts.Object != "" {
 		w := &store.Work{Until: r.position, Groups: map[string][]string{}}
 		if r.opts.Kind == directory.KindGroup {
@@ -288,7 +298,7 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		return nil, errors.Join(err, serr)
 	}
 	r.cycle.Summary = summary
-	if derr := r.saveDrift(end); derr != nil {
+	if derr := errors.Join(r.saveDrift(end), r.forgive(end)); derr != nil {
 		return nil, errors.Join(err, derr)
 	}
 	if ferr := r.engine.Store.FinishCycle(end, r.cycle, r.looked); ferr != nil {

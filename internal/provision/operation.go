@@ -51,6 +51,7 @@ const (
 	Unchanged   Cause = "unchanged"   // nothing differs
 	NotAllowed  Cause = "not_allowed" // the action is switched off, or the policy keeps the account
 	Leaving     Cause = "leaving"     // the grace period runs
+	Undone      Cause = "undone"      // a person takes back what a cycle did
 	Rejected    Cause = "rejected"    // a person turned this down
 	Drifted     Cause = "drifted"     // the target differs from its last answer
 	Ambiguous   Cause = "ambiguous"   // two accounts for one person, or two people for one account

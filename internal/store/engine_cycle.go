@@ -13,26 +13,28 @@ import (
 
 // Cycle is one pass over an application, or a plan of one that has not been run.
 type Cycle struct {
-	ID        string
-	AppID     string
-	Type      string // initial, incremental, reconcile, on-demand
-	State     string // planned, running, done, stopped
-	Watermark int64  // how far it has read the feed
-	Basis     string // fingerprint of the configuration it was planned with
-	Summary   map[string]int
-	Failed    int
-	Requests  int64
-	Error     string
-	Initiator string
-	Created   time.Time
-	Started   time.Time
-	Finished  time.Time
+	ID           string
+	AppID        string
+	Type         string // initial, incremental, reconcile, on-demand, undo
+	State        string // planned, running, done, stopped
+	Watermark    int64  // how far it has read the feed
+	Basis        string // fingerprint of the configuration it was planned with
+	Summary      map[string]int
+	Failed       int
+	Requests     int64
+	Error        string
+	Initiator    string
+	Undoes       string // of an undo: the cycle that it takes back
+	UndoesObject string // and the one user, "" for everything
+	Created      time.Time
+	Started      time.Time
+	Finished     time.Time
 }
 
-const cycleColumns = `id, app_id, type, state, watermark, basis, summary, failed, requests, error, initiated_by, created_at, started_at, finished_at`
+const cycleColumns = `id, app_id, type, state, watermark, basis, summary, failed, requests, error, initiated_by, created_at, started_at, finished_at, undoes, undoes_object`
 
 func (c *Cycle) values() []any {
-	return []any{c.ID, c.AppID, c.Type, c.State, c.Watermark, c.Basis, jsonText(c.Summary), c.Failed, c.Requests, null(c.Error), c.Initiator, millis(c.Created), millis(c.Started), millis(c.Finished)}
+	return []any{c.ID, c.AppID, c.Type, c.State, c.Watermark, c.Basis, jsonText(c.Summary), c.Failed, c.Requests, null(c.Error), c.Initiator, millis(c.Created), millis(c.Started), millis(c.Finished), c.Undoes, c.UndoesObject}
 }
 
 func scanCycle(row scanner) (*Cycle, error) {
@@ -40,7 +42,7 @@ func scanCycle(row scanner) (*Cycle, error) {
 	var summary string
 	var problem sql.NullString
 	var created, started, finished sql.NullInt64
-	if err := row.Scan(&c.ID, &c.AppID, &c.Type, &c.State, &c.Watermark, &c.Basis, &summary, &c.Failed, &c.Requests, &problem, &c.Initiator, &created, &started, &finished); err != nil {
+	if err := row.Scan(&c.ID, &c.AppID, &c.Type, &c.State, &c.Watermark, &c.Basis, &summary, &c.Failed, &c.Requests, &problem, &c.Initiator, &created, &started, &finished, &c.Undoes, &c.UndoesObject); err != nil {
 		return nil, err
 	}
 	c.Error, c.Created, c.Started, c.Finished = problem.String, fromMillis(created), fromMillis(started), fromMillis(finished)
@@ -78,7 +80,7 @@ func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error
 		if err := tx.saveCycle(ctx, c); err != nil {
 			return err
 		}
-		if err := tx.ended(ctx, c); err != nil || c.State != "done" || c.Type == "on-demand" {
+		if err := tx.ended(ctx, c); err != nil || c.State != "done" || c.Type == "on-demand" || c.Undoes != "" {
 			return err
 		}
 		for _, w := range looked {

@@ -198,22 +198,30 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		}
 	}
 	if len(r.Added) > 0 {
+		unwanted, err := tx.turnedDown(ctx, o, r.Added)
+		if err != nil {
+			return err
+		}
 		rows := make([][]any, len(r.Added))
 		for i, m := range r.Added {
 			origin := "added"
 			if m.Found {
 				origin = "found"
 			}
-			rows[i] = []any{o.AppID, o.Source.ID, m.UserID, m.AccountID, origin, false, false}
+			rows[i] = []any{o.AppID, o.Source.ID, m.UserID, m.AccountID, origin, false, unwanted[m.UserID]}
 		}
 		if err := tx.insert(ctx, "link_members", []string{"app_id", "group_id", "user_id", "account_id", "origin", "stale", "rejected"}, rows,
-			`on conflict (app_id, group_id, user_id) do update set account_id = excluded.account_id, stale = false, rejected = false,
+			`on conflict (app_id, group_id, user_id) do update set account_id = excluded.account_id, stale = false, rejected = excluded.rejected,
 			origin = case when link_members.origin in ('extra','out') then excluded.origin else link_members.origin end`); err != nil {
 			return err
 		}
 	}
 	if len(r.Removed) > 0 {
-		if _, err := tx.Exec(ctx, `delete from link_members where app_id = $1 and group_id = $2 and user_id in `+tx.in("$3"), o.AppID, o.Source.ID, list(r.Removed)); err != nil {
+		part := `delete from link_members where origin <> 'out' and app_id = $1 and group_id = $2 and user_id in `
+		if o.Cause == provision.Undone {
+			part = `update link_members set origin = 'out', stale = false, rejected = false where app_id = $1 and group_id = $2 and user_id in `
+		}
+		if _, err := tx.Exec(ctx, part+tx.in("$3"), o.AppID, o.Source.ID, list(r.Removed)); err != nil {
 			return err
 		}
 	}
@@ -295,7 +303,10 @@ func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 	_, err := tx.Exec(ctx, `insert into link_members (app_id, group_id, user_id, account_id, origin, stale, rejected)
 		select app_id, $2, object_id, account_id, 'added', $3, $4 from links where app_id = $1 and type = 'user' and object_id in `+tx.in("$5")+`
 		on conflict (app_id, group_id, user_id) do update set stale = excluded.stale`, o.AppID, o.Source.ID, true, false, list(ids))
-	return err
+	if err != nil || o.Cause != provision.Undone {
+		return err
+	}
+	return tx.doubtUndone(ctx, o)
 }
 
 // forgetAccount drops the memberships of an account or a group that is gone, and has everything looked

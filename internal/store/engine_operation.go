@@ -241,6 +241,7 @@ type OpenOperation struct {
 	CycleID  string
 	ObjectID string
 	Action   provision.Action
+	Cause    provision.Cause
 	State    State
 	Origin   provision.Origin
 	Approved bool
@@ -253,7 +254,7 @@ func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[
 	scan := func(row scanner) (OpenOperation, error) {
 		var o OpenOperation
 		var want, members string
-		if err := row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.State, &o.Origin, &o.Approved, &o.Removals, &want, &members); err != nil {
+		if err := row.Scan(&o.ID, &o.CycleID, &o.ObjectID, &o.Action, &o.Cause, &o.State, &o.Origin, &o.Approved, &o.Removals, &want, &members); err != nil {
 			return o, err
 		}
 		if members != "" {
@@ -268,7 +269,7 @@ func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[
 		}
 		return o, json.Unmarshal([]byte(want), &o.Want)
 	}
-	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end,
+	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.cause, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end,
 			case when o.state = 'approved' and o.removals > 0 then o.detail else '' end
 		from operations o join cycles c on c.id = o.cycle_id
 		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.`+isOpen+` and c.state <> 'planned'`, appID, ids)
@@ -496,6 +497,13 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 			if _, err := tx.Exec(ctx, `update operations set state = 'rejected', status = 'skipped', reason = reason || $1, finished_at = $2
 				where id = $3 and state = 'held'`, "; rejected by "+actor, now, o.ID); err != nil {
 				return err
+			}
+			if o.Cause == provision.Undone {
+				// It was the undoing that was turned down: what it would have turned down is proposed again.
+				if err := tx.reject(ctx, appID, o.Kind, o.Source.ID, nil); err != nil {
+					return err
+				}
+				continue
 			}
 			if len(o.Remove) == 0 {
 				if err := tx.reject(ctx, appID, o.Kind, o.Source.ID, &provision.Rejection{Action: o.Action, By: actor, At: s.Now()}); err != nil {

@@ -70,3 +70,51 @@ func (s *Store) SetRejections(ctx context.Context, appID string, list []Turned) 
 		return nil
 	})
 }
+
+// turnedDown returns which of the members that an operation added do not belong to the group: a person wants
+// them there all the same, by undoing their removal.
+func (tx *Tx) turnedDown(ctx context.Context, o *Operation, added []Membership) (map[string]bool, error) {
+	if o.Cause != provision.Undone {
+		return nil, nil
+	}
+	unwanted := make(map[string]bool, len(added))
+	ids := make([]string, len(added))
+	for i, m := range added {
+		ids[i], unwanted[m.UserID] = m.UserID, true
+	}
+	belong, err := rowsOf(ctx, tx, one[string], `with recursive up(user_id, group_id) as (
+			select m.member_id, m.group_id from members m where m.member_id in `+tx.in("$2")+`
+			union
+			select up.user_id, m.group_id from up join members m on m.member_id = up.group_id
+		) select user_id from up where group_id = $1`, o.Source.ID, list(ids))
+	for _, id := range belong {
+		unwanted[id] = false
+	}
+	return unwanted, err
+}
+
+// doubtUndone keeps to what a person undid although nobody knows whether it was carried out.
+func (tx *Tx) doubtUndone(ctx context.Context, o *Operation) error {
+	added := make([]Membership, len(o.Add))
+	for i, m := range o.Add {
+		added[i].UserID = m.ID
+	}
+	unwanted, err := tx.turnedDown(ctx, o, added)
+	if err != nil {
+		return err
+	}
+	var kept, out []string
+	for id, is := range unwanted {
+		if is {
+			kept = append(kept, id)
+		}
+	}
+	for _, m := range o.Remove {
+		out = append(out, m.ID)
+	}
+	if _, err := tx.Exec(ctx, `update link_members set rejected = $1 where app_id = $2 and group_id = $3 and user_id in `+tx.in("$4"), true, o.AppID, o.Source.ID, list(kept)); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update link_members set origin = 'out', stale = $1 where app_id = $2 and group_id = $3 and user_id in `+tx.in("$4"), false, o.AppID, o.Source.ID, list(out))
+	return err
+}
