@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -69,7 +70,14 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	}
 	if q := a.Quarantine; q != nil {
 		row("quarantine", "since %s: %s", when(q.Since), q.Reason)
-		row("", "next probe %s", when(q.NextProbe))
+		if q.Rule != "" {
+			row("", "found by: %s", q.Rule)
+		}
+		if x := q.Exchange; x != nil {
+			address, _, _ := strings.Cut(x.URL, "?")
+			row("", "%s %s answered %s; -o json shows all of it", x.Method, address, answered(x.Status))
+		}
+		row("", "next probe %s; `muster sync %s` probes at once", when(q.NextProbe), plain(a.Name))
 	}
 	if len(a.Waiting) == 0 {
 		row("for you", "nothing")
@@ -78,4 +86,12 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		s.say("%s", s.wrapped("  "+s.yellow("for you")+"     ", 14, w.What))
 		s.say("              %s", w.Next)
 	}
+}
+
+// answered says what a target answered.
+func answered(status int) string {
+	if status == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("HTTP %d", status)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/config"
+	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -213,8 +214,14 @@ type CycleStatus struct {
 // QuarantineStatus is why an application's target is left alone for now.
 type QuarantineStatus struct {
 	Since     time.Time `json:"since"`
+	Code      string    `json:"code"`
 	Reason    string    `json:"reason"`
+	Rule      string    `json:"rule"` // by which it was found
+	Next      string    `json:"next"` // what a person can do
+	Probes    int       `json:"probes"`
 	NextProbe time.Time `json:"next_probe"`
+	// Exchange is the request and the answer that the cause rests on, redacted; null when there was none.
+	Exchange *connector.Exchange `json:"exchange"`
 }
 
 // Waiting is something that waits for a person.
@@ -259,7 +266,9 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 		return s, err
 	}
 	if q := p.Quarantine; q != nil {
-		s.Quarantine = &QuarantineStatus{Since: q.Since, Reason: q.Reason, NextProbe: q.NextProbe}
+		s.Quarantine = &QuarantineStatus{
+			Since: q.Since, Code: q.Code, Reason: q.Reason, Rule: q.Rule, Next: q.Next, Probes: q.Attempts - 1, NextProbe: q.NextProbe, Exchange: q.Exchange,
+		}
 	}
 	c, err := d.store.LastCycle(ctx, app.ID)
 	if err != nil {

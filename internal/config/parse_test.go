@@ -139,7 +139,7 @@ func TestParse(t *testing.T) {
 		{"limits", app.Connection.Limits, provision.Limits{Concurrency: 16}},
 		{"assignments", app.Assignments, []provision.Assignment{{Group: "Engineering", Role: "User"}, {User: "ada@example.org", Role: "User"}}},
 		{"status", p.Status, "on"},
-		{"hold", p.Hold.Updates, provision.Off},
+		{"hold", p.Hold.Updates, provision.NoThreshold},
 		{"hold", p.Hold.Removals, provision.Percent(10)},
 		{"on_delete, from the template", p.OnDelete, "disable"},
 		{"users, replaced", len(app.Mappings.Users), 7},

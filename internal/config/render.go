@@ -19,7 +19,7 @@ import (
 // inline are the parts that are written on one line, by path without indices, as people write them.
 var inline = map[string]bool{
 	"connection.limits": true, "assignments[]": true, "mappings.users[]": true, "mappings.groups[]": true,
-	"provisioning.users": true, "provisioning.groups": true, "provisioning.hold": true, "provisioning.drift": true, "provisioning.notify": true,
+	"provisioning.users": true, "provisioning.groups": true, "provisioning.hold": true, "provisioning.quarantine": true, "provisioning.drift": true, "provisioning.notify": true,
 	"provisioning.users.actions": true, "provisioning.groups.actions": true,
 }
 

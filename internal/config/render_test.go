@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,7 @@ func TestRender(t *testing.T) {
       on_delete: disable
       grace: 0s
       hold: {removals: 10%, min: 5, max: 100, window: 24h, updates: off}
+      quarantine: {failures: 5, share: 50%, of: 20, probe: 1m, probe_max: 1h}
       drift: {attributes: repair, members: repair, accounts: report}
       notify: {email: it@example.org, failures: true}
     mappings:
@@ -126,11 +128,23 @@ var applications = rapid.Custom(func(t *rapid.T) provision.Application {
 	p.Interval, p.Reconcile, p.Grace = duration("interval"), duration("reconcile"), duration("grace")-provision.Duration(time.Second)
 	p.Filters = rapid.SampledFrom([][]string{nil, {`user.title == "${x} #"`, "true"}, {"user.active &&\n  user.title != ''\n"}}).Draw(t, "filters")
 	p.Users = provision.Objects{Enabled: maybe("users"), Actions: rapid.SampledFrom([][]string{{}, {"create"}, {"delete", "update"}}).Draw(t, "actions")}
+	deletes := slices.Contains(p.Users.Actions, "delete")
+	policy := func(name string, words ...string) string { // what is never done cannot be asked for
+		if word := pick(name, words...); word != "delete" || deletes {
+			return word
+		}
+		return "keep"
+	}
 	p.Groups.Enabled = maybe("groups")
-	p.OnUnassign, p.OnDisable, p.OnDelete = pick("a", "keep", "delete", "disable"), pick("b", "keep", "delete"), pick("c", "keep", "disable")
+	p.OnUnassign, p.OnDisable, p.OnDelete = policy("a", "keep", "delete", "disable"), policy("b", "keep", "delete"), policy("c", "keep", "disable")
 	p.Hold = provision.Hold{
 		Removals: provision.Percent(rapid.Float64Range(0, 100).Draw(t, "removals")), Min: rapid.IntRange(0, 9).Draw(t, "min"),
-		Max: rapid.IntRange(0, 9).Draw(t, "max"), Window: duration("window"), Updates: provision.Off,
+		Max: rapid.SampledFrom([]int{0, 9, 100}).Draw(t, "max"), Window: duration("window"),
+		Updates: rapid.SampledFrom([]provision.Threshold{provision.NoThreshold, {Share: 12.5}, {Share: provision.Off, Count: 200}}).Draw(t, "updates"),
+	}
+	p.Quarantine = provision.Quarantine{
+		Failures: rapid.IntRange(1, 9).Draw(t, "failures in a row"), Of: rapid.IntRange(2, 99).Draw(t, "of"), Probe: provision.Duration(time.Second), ProbeMax: rapid.SampledFrom([]provision.Duration{provision.Duration(time.Second), provision.DefaultQuarantine.ProbeMax}).Draw(t, "probe_max"),
+		Share: rapid.SampledFrom([]provision.Percent{provision.Off, 1, 50}).Draw(t, "share"),
 	}
 	p.Drift = provision.Drift{Attributes: pick("d1", "repair", "ignore"), Members: pick("d2", "report", "repair"), Accounts: pick("d3", "ignore", "report")}
 	p.Notify = provision.Notify{Email: pick("email", "", "it@example.org"), Failures: maybe("failures")}

@@ -28,8 +28,8 @@ var rules = map[string]rule{
 	"connection.limits.time_scale":          above(0, 1_000_000),
 	"assignments[].role":                    oneOf(roles...),
 	"provisioning.status":                   oneOf("on", "off"),
-	"provisioning.interval":                 atLeast(time.Second),
-	"provisioning.reconcile":                atLeast(time.Second),
+	"provisioning.interval":                 schedule,
+	"provisioning.reconcile":                schedule,
 	"provisioning.scope":                    oneOf("assigned", "all"),
 	"provisioning.users.actions[]":          oneOf("create", "update", "disable", "delete"),
 	"provisioning.groups.actions[]":         oneOf("create", "update", "delete"),
@@ -38,7 +38,13 @@ var rules = map[string]rule{
 	"provisioning.on_delete":                oneOf("disable", "delete", "keep"),
 	"provisioning.hold.min":                 notNegative,
 	"provisioning.hold.max":                 notNegative,
-	"provisioning.hold.window":              atLeast(time.Second),
+	"provisioning.hold.window":              between(time.Second, yearOrSo),
+	"provisioning.grace":                    between(0, yearOrSo),
+	"provisioning.quarantine.failures":      above(0, 1_000),
+	"provisioning.quarantine.share":         aboveNothing,
+	"provisioning.quarantine.of":            above(1, 10_000),
+	"provisioning.quarantine.probe":         between(time.Second, 24*time.Hour),
+	"provisioning.quarantine.probe_max":     between(time.Second, 24*time.Hour),
 	"provisioning.drift.attributes":         oneOf("repair", "report", "ignore"),
 	"provisioning.drift.members":            oneOf("repair", "report", "ignore"),
 	"provisioning.drift.accounts":           oneOf("repair", "report", "ignore"),
@@ -115,13 +121,41 @@ func notNegative(v any) (string, string) {
 	return "", ""
 }
 
-func atLeast(least time.Duration) rule {
+// yearOrSo is longer than anybody means to wait: a schedule beyond it is a slip of the pen.
+const yearOrSo = 366 * 24 * time.Hour
+
+func between(least, most time.Duration) rule {
 	return func(v any) (string, string) {
-		if time.Duration(v.(provision.Duration)) < least {
-			return "at least " + least.String(), ""
+		switch d := time.Duration(v.(provision.Duration)); {
+		case d < least:
+			return "at least " + spelt(least), ""
+		case d > most:
+			return "at most " + spelt(most), ""
 		}
 		return "", ""
 	}
+}
+
+// schedule is how long from one cycle to the next.
+func schedule(v any) (must, hint string) {
+	if must, hint = between(time.Second, yearOrSo)(v); v.(provision.Duration) == 0 {
+		hint = "to run nothing by itself write provisioning.status: off"
+	}
+	return must, hint
+}
+
+// spelt writes a duration as the file would.
+func spelt(d time.Duration) string {
+	b, _ := provision.Duration(d).MarshalText() // never fails
+	return string(b)
+}
+
+// aboveNothing refuses a share that even a target without any fault reaches.
+func aboveNothing(v any) (string, string) {
+	if v.(provision.Percent) == 0 {
+		return "more than 0%", "write off to count only failures in a row"
+	}
+	return "", ""
 }
 
 // maxName bounds an application's name in characters.
@@ -158,6 +192,9 @@ func written(t reflect.Type, s scalar) (want, hint string) {
 			hint = "write " + s.node.Value + "%"
 		}
 		return "a percentage from 0% to 100%, or off", hint
+	}
+	if t == reflect.TypeFor[provision.Threshold]() {
+		return "a percentage from 0% to 100%, a number above 0, or off", ""
 	}
 	text := strings.TrimSpace(s.node.Value)
 	if n, err := strconv.Atoi(text); err == nil && n >= 0 {

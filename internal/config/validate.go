@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -158,6 +159,7 @@ func (app *Application) checkProvisioning() {
 			}
 		}
 	}
+	app.checkContradictions()
 	if p.Notify.Email != "" && app.sound("provisioning.notify.email") {
 		if a, err := mail.ParseAddress(p.Notify.Email); err != nil || a.Address != p.Notify.Email {
 			app.wrong("provisioning.notify.email", "write one address such as it@example.org", "provisioning.notify.email is not an e-mail address")
@@ -170,6 +172,43 @@ func (app *Application) checkProvisioning() {
 		}
 		if _, err := mapping.CompileFilter(directory.KindUser, f); err != nil {
 			app.compiled(err, func(mapping.Problem) (string, string) { return path, "filter" })
+		}
+	}
+}
+
+// checkContradictions refuses what two values together cannot mean. Each is told at a key that the file
+// gives; a template contradicts itself nowhere.
+func (app *Application) checkContradictions() {
+	p, hold, q, limits := app.Provisioning, app.Provisioning.Hold, app.Provisioning.Quarantine, app.Connection.Limits
+	for _, policy := range []struct{ path, does string }{
+		{"provisioning.on_unassign", p.OnUnassign}, {"provisioning.on_disable", p.OnDisable}, {"provisioning.on_delete", p.OnDelete},
+	} {
+		app.contradicts(policy.does == "delete" && !slices.Contains(p.Users.Actions, "delete"), []string{policy.path, "provisioning.users.actions"},
+			"add delete to provisioning.users.actions, or write "+strings.TrimPrefix(policy.path, "provisioning.")+": disable",
+			"%s is delete, but provisioning.users.actions lacks delete, so that no account would ever be deleted", policy.path)
+	}
+	app.contradicts(hold.Max > 0 && hold.Min > hold.Max, []string{"provisioning.hold.min", "provisioning.hold.max"},
+		"lower min, or raise max", "provisioning.hold.min (%d) is more than max (%d), so that the percentage would never count", hold.Min, hold.Max)
+	app.contradicts(q.ProbeMax < q.Probe, []string{"provisioning.quarantine.probe_max", "provisioning.quarantine.probe"},
+		"raise probe_max, or lower probe", "provisioning.quarantine.probe (%s) is longer than probe_max (%s)", spelt(time.Duration(q.Probe)), spelt(time.Duration(q.ProbeMax)))
+	app.contradicts(limits.Burst > 0 && limits.RequestsPerSecond == 0 && app.template != nil && len(app.template.Limits.Buckets) == 0, []string{"connection.limits.burst"},
+		"give connection.limits.requests_per_second, too", "connection.limits.burst without a rate limits nothing: template %s knows no limits of its own", app.Template)
+}
+
+// contradicts reports that values do not go together, at the first of them that the file gives.
+func (app *Application) contradicts(is bool, paths []string, hint, message string, args ...any) {
+	if !is {
+		return
+	}
+	for _, path := range paths {
+		if !app.sound(path) {
+			return
+		}
+	}
+	for _, path := range paths {
+		if app.given(path) {
+			app.wrong(path, hint, message, args...)
+			return
 		}
 	}
 }

@@ -152,4 +152,15 @@ type Diagnosis struct {
 	Code    string `json:"code"` // ok, token_wrong, scope_missing, role_missing, plan_without_scim, endpoint_wrong, unreachable, tls, not_scim, rate_limited
 	Message string `json:"message"`
 	Next    string `json:"next"`
+
+	Exchange *Exchange `json:"-"` // the request and the answer that it rests on, redacted; nil when none was sent
+}
+
+// Refused reports whether the target turned the credentials away, rather than not answering about them.
+func (d Diagnosis) Refused() bool {
+	switch d.Code {
+	case DiagnosisToken, DiagnosisScope, DiagnosisRole, DiagnosisPlan:
+		return true
+	}
+	return false
 }

@@ -43,8 +43,8 @@ var diagnoses = []struct {
 func Diagnose(e *Error) Diagnosis {
 	for _, row := range diagnoses {
 		if (row.kind == "" || row.kind == e.Kind) && (row.code == "" || row.code == e.Code) {
-			return Diagnosis{Code: row.verdict, Message: e.Error(), Next: row.next}
+			return Diagnosis{Code: row.verdict, Message: e.Error(), Next: row.next, Exchange: e.Exchange}
 		}
 	}
-	return Diagnosis{Code: DiagnosisUnreachable, Message: e.Error()}
+	return Diagnosis{Code: DiagnosisUnreachable, Message: e.Error(), Exchange: e.Exchange}
 }

@@ -44,6 +44,13 @@ func (e *Error) Error() string {
 // sends requests to another host, where no credentials go.
 func (e *Error) Misdirected() bool { return e.Code == CodeRedirected }
 
+// Paused reports whether nothing was sent because the target had asked for a pause before: there is nothing
+// wrong with what was asked, nor with the target.
+func (e *Error) Paused() bool {
+	var paused *PausedError
+	return errors.As(e.Err, &paused)
+}
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrIncomplete says that a walk over all accounts ended but may have missed some (repeated pages,

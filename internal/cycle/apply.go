@@ -41,10 +41,9 @@ type dispatcher struct {
 	recording  bool
 	recorded   chan error
 
-	accounts     map[string]string // accounts that users got in this pass, by user id
-	checks       []*check
-	failedInARow int
-	disowned     atomic.Int64 // results that turned into failures while they were recorded
+	accounts map[string]string // accounts that users got in this pass, by user id
+	checks   []*check
+	disowned atomic.Int64 // results that turned into failures while they were recorded
 }
 
 // work is an operation with what is needed to carry it out.
@@ -371,7 +370,7 @@ func (d *dispatcher) take1(f finished) {
 	if f.unsent {
 		d.queue = append(d.queue, w)
 		if f.failure != nil {
-			d.breaker(f.failure)
+			d.breaker(w, f.failure)
 		}
 		return
 	}
@@ -391,27 +390,35 @@ func (d *dispatcher) take1(f finished) {
 	if s := f.result.Op.State; s == store.Failed || s == store.Unknown {
 		d.failures++
 	}
-	d.breaker(f.failure)
+	d.breaker(w, f.failure)
 	d.run.progress("applying", 1)
 }
 
-// breaker ends the pass after several connection-class failures in a row: what is wrong then is the
-// target, not the objects.
-func (d *dispatcher) breaker(failure *connector.Error) {
-	switch {
-	case failure == nil:
-		d.failedInARow = 0
-	case failure.Kind == connector.Unauthorised, failure.Misdirected():
-		d.stop(failure)
-	case failure.Kind == connector.Unavailable:
-		if d.failedInARow++; d.failedInARow >= provision.BreakerThreshold {
-			d.stop(failure)
+// breaker ends the pass when it is the target that fails and not the objects. A pause that the target asked
+// for ends it too, before anything else is sent only to be turned away.
+func (d *dispatcher) breaker(w *work, failure *connector.Error) {
+	if failure == nil {
+		if w.Action != provision.Skip && w.Error == nil { // else nothing was sent
+			d.writing.Saw(provision.Trial{})
 		}
+		return
+	}
+	if failure.Misdirected() {
+		d.stop(failure, "the endpoint sends elsewhere")
+		return
+	}
+	if failure.Paused() {
+		d.stop(failure, "")
+		return
+	}
+	rule := d.writing.Saw(provision.Trial{Failure: failure.Kind, Answered: failure.Status != 0, Repeated: w.escrow != nil})
+	if rule != "" {
+		d.stop(failure, rule)
 	}
 }
 
-func (d *dispatcher) stop(why *connector.Error) {
+func (d *dispatcher) stop(why *connector.Error, rule string) {
 	if d.stopped == nil {
-		d.stopped = why
+		d.stopped, d.rule = why, rule
 	}
 }

@@ -38,6 +38,10 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 			return r.lookAndRetry(ctx, w, refs, e, false)
 		}
 	case connector.Unavailable:
+		if e.Paused() {
+			// Nothing was sent, and nothing is wrong with the object.
+			return finished{work: w, unsent: true, failure: e}
+		}
 		if e.Unknown && w.Action == provision.Create {
 			return r.lookAndRetry(ctx, w, refs, e, true)
 		}
@@ -75,15 +79,27 @@ func problemOf(e *connector.Error) provision.Problem {
 }
 
 // lockedOut tells a 403 for one object from credentials that may do nothing any more: when even
-// reading users is refused, the pass ends. It asks once per pass.
+// reading users is refused, the pass ends. It asks at the first refusal and again while they go on: rights
+// may be lost in the middle of a pass, and nobody else is to be parked for it. That the question finds no
+// answer says nothing about rights.
 func (r *run) lockedOut(ctx context.Context) *connector.Error {
-	r.probeOnce.Do(func() {
-		r.count(1)
-		if d := r.app.target.Connector.Test(ctx); !d.OK {
-			r.locked = &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next}
-		}
-	})
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	if r.refusals++; r.locked != nil || !provision.AsksAgain(r.refusals) {
+		return r.locked
+	}
+	r.count(1)
+	if d := r.app.target.Connector.Test(ctx); d.Refused() {
+		r.locked = diagnosed(d)
+	}
 	return r.locked
+}
+
+// let forgets the refusals so far: the credentials may do something.
+func (r *run) let() {
+	r.asking.Lock()
+	r.refusals = 0
+	r.asking.Unlock()
 }
 
 // vanished handles an account that the target does not know: a read confirms it, since a 404 can be

@@ -347,7 +347,7 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 // questions in a row found nobody to answer them.
 func (r *run) unread(ctx context.Context, c *candidate, err error) error {
 	if err == nil {
-		r.unansweredInARow = 0
+		r.reading.Saw(provision.Trial{})
 		return nil
 	}
 	var e *connector.Error
@@ -355,16 +355,15 @@ func (r *run) unread(ctx context.Context, c *candidate, err error) error {
 		return err
 	}
 	switch {
-	case e.Kind == connector.Unauthorised, e.Kind == connector.Canceled, e.Misdirected():
+	case e.Kind == connector.Unauthorised, e.Kind == connector.Canceled, e.Misdirected(), e.Paused():
 		return e
 	case e.Kind == connector.Forbidden:
 		if why := r.lockedOut(ctx); why != nil {
 			return why
 		}
-	case e.Kind == connector.Unavailable:
-		if r.unansweredInARow++; r.unansweredInARow >= provision.BreakerThreshold {
-			return e
-		}
+	}
+	if r.rule = r.reading.Saw(provision.Trial{Failure: e.Kind, Answered: e.Status != 0}); r.rule != "" {
+		return e
 	}
 	p := problemOf(e)
 	c.fail(provision.Unread, &p)

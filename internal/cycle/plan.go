@@ -325,7 +325,7 @@ func (r *run) guard(ctx context.Context) error {
 			return err
 		}
 	}
-	if threshold.Updates >= 0 && updates.Proposed > 0 {
+	if !threshold.Updates.Off() && updates.Proposed > 0 {
 		if updates.Enabled, updates.Done, err = s.TallyUpdates(ctx, r.app.ID, since); err != nil {
 			return err
 		}

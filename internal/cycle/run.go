@@ -40,10 +40,12 @@ type run struct {
 	drift  *drift   // of a reconcile
 	undone *undoing // of an undo
 
-	unansweredInARow int // questions about single objects, see unread
+	reading, writing *provision.Breaker // of questions about single objects, see unread; of operations
+	rule             string             // by which the pass was stopped
 
-	probeOnce sync.Once // asks once whether a refusal is meant for all, see lockedOut
-	locked    *connector.Error
+	asking   sync.Mutex // one question at a time whether a refusal is meant for all, see lockedOut
+	refusals int        // in a row
+	locked   *connector.Error
 
 	rows                    map[string]*store.Operation // planned rows, to spare reading them back; nil when rows were changed since
 	planned, done, failures int
@@ -144,6 +146,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
 		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
 	}
+	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	r.cycle.Undoes, r.cycle.UndoesObject = opts.Undo, opts.UndoObject
 	switch {
@@ -261,7 +264,7 @@ func (r *run) probe(ctx context.Context) error {
 		return nil
 	}
 	if d := r.app.target.Connector.Test(ctx); !d.OK {
-		r.stopped = &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next}
+		r.stopped, r.rule = diagnosed(d), "the probe failed"
 	}
 	return nil
 }
@@ -275,6 +278,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	case errors.As(err, &refused) && refused.Kind != connector.Canceled:
 		// Reading the target failed: nothing was concluded from what could not be read.
 		r.stopped, err = refused, nil
+		if r.rule == "" {
+			r.rule = "the target could not be read"
+		}
 	case err == nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
@@ -287,7 +293,8 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	}
 	if r.stopped != nil {
 		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()
-		if !r.early {
+		// A target that asked for a pause works: there is nothing to tell anybody, and the pause is kept.
+		if !r.early && !r.stopped.Paused() {
 			if err := r.quarantine(end); err != nil {
 				return nil, err
 			}
@@ -312,17 +319,22 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	return &Report{Cycle: r.cycle, Summary: summary, Failed: r.failures, Stopped: r.stopped}, err
 }
 
+// diagnosed is what Test Connection found, as the failure that ends a pass.
+func diagnosed(d connector.Diagnosis) *connector.Error {
+	return &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next, Exchange: d.Exchange}
+}
+
 func (r *run) quarantine(ctx context.Context) error {
 	p, err := r.engine.Store.Standing(ctx, r.app.ID)
 	if err != nil {
 		return err
 	}
 	now := r.engine.Store.Now()
-	q := &store.Quarantine{Since: now, Code: r.stopped.Code, Reason: r.stopped.Error(), Next: r.stopped.Advice, Attempts: 1, Exchange: r.stopped.Exchange}
+	q := &store.Quarantine{Since: now, Code: r.stopped.Code, Reason: r.stopped.Error(), Rule: r.rule, Next: r.stopped.Advice, Attempts: 1, Exchange: r.stopped.Exchange}
 	if p.Quarantine != nil {
 		q.Since, q.Attempts = p.Quarantine.Since, p.Quarantine.Attempts+1
 	}
-	q.NextProbe = now.Add(provision.ProbeAfter(q.Attempts))
+	q.NextProbe = now.Add(max(r.app.Provisioning.Quarantine.ProbeAfter(q.Attempts), r.stopped.RetryAfter))
 	r.engine.Log.Warn("the application is in quarantine", "app", r.app.Name, "cycle", r.cycle.ID, "code", q.Code)
 	return r.engine.Store.SetQuarantine(ctx, r.app.ID, q)
 }

@@ -37,6 +37,7 @@ func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
 	out, err := r.app.target.Connector.Write(ctx, change)
 	r.count(out.Requests)
 	if err == nil {
+		r.let()
 		return r.accepted(ctx, w, change, out, refs)
 	}
 	return r.refused(ctx, w, change, out, refs, asError(err))

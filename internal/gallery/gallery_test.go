@@ -59,8 +59,9 @@ func TestApplicationOfScim2(t *testing.T) {
 		Users:      provision.Objects{Enabled: true, Actions: []string{"create", "update", "disable"}},
 		Groups:     provision.Objects{Actions: []string{"create", "update", "delete"}},
 		OnUnassign: "disable", OnDisable: "disable", OnDelete: "disable",
-		Hold:  provision.Hold{Removals: 10, Min: 5, Max: 100, Window: provision.Duration(24 * time.Hour), Updates: provision.Off},
-		Drift: provision.Drift{Attributes: "repair", Members: "repair", Accounts: "report"},
+		Hold:       provision.Hold{Removals: 10, Min: 5, Max: 100, Window: provision.Duration(24 * time.Hour), Updates: provision.NoThreshold},
+		Quarantine: provision.DefaultQuarantine,
+		Drift:      provision.Drift{Attributes: "repair", Members: "repair", Accounts: "report"},
 	}
 	if diff := cmp.Diff(want, app.Provisioning); diff != "" {
 		t.Errorf("provisioning (-want +got):\n%s", diff)

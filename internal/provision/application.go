@@ -62,20 +62,21 @@ type Assignment struct {
 
 // Provisioning is how an application is kept.
 type Provisioning struct {
-	Status     string   `json:"status"`   // on, off
-	Interval   Duration `json:"interval"` // between incremental cycles
-	Reconcile  Duration `json:"reconcile"`
-	Scope      string   `json:"scope"` // assigned, all
-	Filters    []string `json:"filters,omitempty"`
-	Users      Objects  `json:"users"`
-	Groups     Objects  `json:"groups"`
-	OnUnassign string   `json:"on_unassign"` // disable, delete, keep
-	OnDisable  string   `json:"on_disable"`
-	OnDelete   string   `json:"on_delete"`
-	Grace      Duration `json:"grace"`
-	Hold       Hold     `json:"hold"`
-	Drift      Drift    `json:"drift"`
-	Notify     Notify   `json:"notify,omitzero"`
+	Status     string     `json:"status"`   // on, off
+	Interval   Duration   `json:"interval"` // between incremental cycles
+	Reconcile  Duration   `json:"reconcile"`
+	Scope      string     `json:"scope"` // assigned, all
+	Filters    []string   `json:"filters,omitempty"`
+	Users      Objects    `json:"users"`
+	Groups     Objects    `json:"groups"`
+	OnUnassign string     `json:"on_unassign"` // disable, delete, keep
+	OnDisable  string     `json:"on_disable"`
+	OnDelete   string     `json:"on_delete"`
+	Grace      Duration   `json:"grace"`
+	Hold       Hold       `json:"hold"`
+	Quarantine Quarantine `json:"quarantine"`
+	Drift      Drift      `json:"drift"`
+	Notify     Notify     `json:"notify,omitzero"`
 }
 
 // Objects says whether users, or groups, are provisioned, and which actions may be taken.
@@ -86,11 +87,11 @@ type Objects struct {
 
 // Hold is the threshold that keeps removals back. See [Guard].
 type Hold struct {
-	Removals Percent  `json:"removals"` // per cent of the linked enabled accounts; negative is off
-	Min      int      `json:"min"`
-	Max      int      `json:"max"`
-	Window   Duration `json:"window"`
-	Updates  Percent  `json:"updates"` // the same for updates; off by default
+	Removals Percent   `json:"removals"` // per cent of the linked enabled accounts; negative is off
+	Min      int       `json:"min"`
+	Max      int       `json:"max"`
+	Window   Duration  `json:"window"`
+	Updates  Threshold `json:"updates"` // the same for updates, or how many; off by default
 }
 
 // Drift says what is done about differences at the target that Muster did not make: repair, report
@@ -118,3 +119,15 @@ type Duration time.Duration
 
 // Percent is written "10%", or "off" when it is negative.
 type Percent float64
+
+// Threshold is a share, written "10%", or a number, written "200"; "off" sets none.
+type Threshold struct {
+	Share Percent // negative when it is a number, or off
+	Count int     // 0 when it is a share, or off
+}
+
+// NoThreshold is "off".
+var NoThreshold = Threshold{Share: Off}
+
+// Off reports whether there is no threshold.
+func (t Threshold) Off() bool { return t.Share < 0 && t.Count == 0 }

@@ -6,7 +6,7 @@ import "time"
 // cycle.
 //
 //	kind          the object                                        the cycle
-//	Unavailable   escrow; looked up first when Unknown              breaker after several in a row
+//	Unavailable   escrow; looked up first when Unknown              breaker, see [Breaker]
 //	Unauthorised  untouched                                         stops at once, quarantine
 //	Forbidden     parked, with what a person can do                 goes on
 //	NotFound      confirmed by a read; link dropped, planned again  goes on
@@ -45,13 +45,3 @@ func RetryAfter(n int, spread float64) time.Duration {
 	pause := retries[min(max(n, 1), len(retries))-1]
 	return pause + time.Duration(spread*float64(pause)/10)
 }
-
-// BreakerThreshold is how many connection-class failures in a row, without a success between, end
-// a cycle and put the application into quarantine.
-const BreakerThreshold = 5
-
-// probes are the pauses between probes of a quarantined application; the last one repeats.
-var probes = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
-
-// ProbeAfter returns the pause before the n-th probe of a quarantined application, n from 1.
-func ProbeAfter(n int) time.Duration { return probes[min(max(n, 1), len(probes))-1] }

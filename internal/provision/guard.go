@@ -31,12 +31,13 @@ func (h Hold) Exceeds(t Tally) (string, bool) {
 
 // ExceedsUpdates is the same for updates, where a threshold is set.
 func (h Hold) ExceedsUpdates(t Tally) (string, bool) {
-	if h.Updates < 0 || t.Proposed == 0 {
-		return "", false
-	}
 	total := t.Done + t.Proposed
-	if total >= h.Min && float64(total)*100 > float64(h.Updates)*float64(t.Enabled) {
-		return fmt.Sprintf("%d updates within %s are more than %s of %d accounts (hold.updates)", total, h.window(), text(h.Updates), t.Enabled), true
+	switch {
+	case h.Updates.Off() || t.Proposed == 0:
+	case h.Updates.Count > 0 && total > h.Updates.Count:
+		return fmt.Sprintf("%d updates within %s are more than the %d allowed (hold.updates)", total, h.window(), h.Updates.Count), true
+	case h.Updates.Share >= 0 && total >= h.Min && float64(total)*100 > float64(h.Updates.Share)*float64(t.Enabled):
+		return fmt.Sprintf("%d updates within %s are more than %s of %d accounts (hold.updates)", total, h.window(), text(h.Updates.Share), t.Enabled), true
 	}
 	return "", false
 }

@@ -54,3 +54,24 @@ func (p *Percent) UnmarshalText(b []byte) error {
 	*p = Percent(v)
 	return nil
 }
+
+// MarshalText writes "10%", "200" or "off".
+func (t Threshold) MarshalText() ([]byte, error) {
+	if t.Count > 0 {
+		return []byte(strconv.Itoa(t.Count)), nil
+	}
+	return t.Share.MarshalText()
+}
+
+// UnmarshalText reads "10%", from 0% to 100%, "200", from 1, or "off".
+func (t *Threshold) UnmarshalText(b []byte) error {
+	if n, err := strconv.ParseInt(string(b), 10, 31); err == nil && n > 0 {
+		*t = Threshold{Share: Off, Count: int(n)}
+		return nil
+	}
+	t.Count = 0
+	if err := t.Share.UnmarshalText(b); err != nil {
+		return fmt.Errorf(`%q is not a percentage such as 10%%, a number above 0, or off`, b)
+	}
+	return nil
+}

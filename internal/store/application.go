@@ -86,6 +86,9 @@ func scanApplication(row scanner) (*provision.Application, error) {
 	if err := json.Unmarshal([]byte(config), app); err != nil {
 		return nil, fmt.Errorf("reading the configuration of %s: %w", name, err)
 	}
+	if app.Provisioning.Quarantine.Failures == 0 { // written by a version that knew no other
+		app.Provisioning.Quarantine = provision.DefaultQuarantine
+	}
 	app.ID, app.Name, app.Template = id, name, template
 	return app, nil
 }
@@ -105,7 +108,7 @@ func configOf(app *provision.Application) (string, error) {
 // deciding is the part of an application on which verdicts and wanted attributes depend.
 func deciding(app *provision.Application) []byte {
 	p := app.Provisioning
-	p.Status, p.Interval, p.Reconcile, p.Hold, p.Notify = "", 0, 0, provision.Hold{}, provision.Notify{}
+	p.Status, p.Interval, p.Reconcile, p.Hold, p.Quarantine, p.Notify = "", 0, 0, provision.Hold{}, provision.Quarantine{}, provision.Notify{}
 	b, _ := json.Marshal(struct {
 		M provision.Mappings
 		P provision.Provisioning

@@ -27,7 +27,7 @@ func application(name string, assignments ...provision.Assignment) *provision.Ap
 		Connection: provision.Connection{Endpoint: "https://scim.example.org/v2/", Auth: provision.Auth{Type: "bearer", Token: "not-for-the-row"}},
 		Provisioning: provision.Provisioning{
 			Status: "on", Interval: provision.Duration(10 * time.Minute), Scope: "assigned",
-			Hold: provision.Hold{Removals: 10, Min: 5, Max: 100, Updates: provision.Off},
+			Hold: provision.Hold{Removals: 10, Min: 5, Max: 100, Updates: provision.NoThreshold},
 		},
 		Mappings:    provision.Mappings{Users: []mapping.Mapping{{Target: "userName", Source: "userName", Match: 1}}},
 		Assignments: assignments,

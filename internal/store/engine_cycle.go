@@ -159,6 +159,7 @@ type Quarantine struct {
 	Since     time.Time           `json:"since"`
 	Code      string              `json:"code"`
 	Reason    string              `json:"reason"`
+	Rule      string              `json:"rule,omitempty"` // by which it was found, see provision.Breaker
 	Next      string              `json:"next,omitempty"` // what a person can do
 	Attempts  int                 `json:"attempts"`
 	NextProbe time.Time           `json:"next_probe"`

@@ -48,13 +48,14 @@ func (c *Connector) Test(ctx context.Context) connector.Diagnosis {
 			Next: "Provisioning can be switched on.",
 		}
 	}
+	d := connector.Diagnose(failed)
 	if row, ok := diagnoses[failed.Code]; ok {
-		return connector.Diagnosis{Code: row.code, Message: failed.Error(), Next: row.next}
+		d = connector.Diagnosis{Code: row.code, Message: failed.Error(), Next: row.next}
+	} else if failed.Kind == unauthorised {
+		d = c.tellApart(ctx, failed)
 	}
-	if failed.Kind == unauthorised {
-		return c.tellApart(ctx, failed)
-	}
-	return connector.Diagnose(failed)
+	d.Exchange = failed.Exchange
+	return d
 }
 
 // tellApart asks auth.test about a token that SCIM refused.
