@@ -93,7 +93,7 @@ func (d *Desk) open(app *provision.Application, token, connection string) (cycle
 		return cycle.Target{}, err
 	}
 	limits := t.Limits.With(app.Connection.Limits)
-	c := Connection{Application: app, Template: t, Token: token, Limiter: d.limiter(connection, limits), Version: d.version}
+	c := Connection{Application: app, Template: t, Token: token, Limiter: d.limiter(app.Name, connection, limits), Version: d.version}
 	if c.Users, err = targets(directory.KindUser, app.Mappings.Users); err != nil {
 		return cycle.Target{}, err
 	}
@@ -125,7 +125,7 @@ func targets(kind directory.Kind, rows []mapping.Mapping) ([]string, error) {
 
 // limiter returns the limiter of a connection, one for all applications and cycles that use it, with the
 // limits as they are configured now.
-func (d *Desk) limiter(connection string, limits connector.Limits) *connector.Limiter {
+func (d *Desk) limiter(app, connection string, limits connector.Limits) *connector.Limiter {
 	if connection == "" {
 		return connector.NewLimiter(limits)
 	}
@@ -137,6 +137,7 @@ func (d *Desk) limiter(connection string, limits connector.Limits) *connector.Li
 		d.limiters[connection] = l
 	}
 	l.Reconfigure(limits)
+	d.connected[app] = connection
 	return l
 }
 

@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"internal/notify"},
 	{"internal/cycle"},
 	{"internal/config"},
-	{"internal/admin"},
+	{"internal/admin", "internal/metrics"},
 	{"internal/api"}, // what goes over the wire
 	{"internal/client"},
 	{"internal/web/..."},

@@ -53,6 +53,7 @@ type tokens struct {
 	reserve   float64
 	left      float64
 	at        time.Time // when left was right
+	taken     int64     // since the start
 }
 
 func newTokens(b Bucket, scale float64, now time.Time) *tokens {

@@ -250,6 +250,14 @@ type Usage struct {
 	Throttled   int64          `json:"throttled"` // of those, answered with 429
 	PausedUntil time.Time      `json:"paused_until,omitzero"`
 	Tokens      map[string]int `json:"tokens,omitempty"` // left, by bucket
+	// Rates tell of each bucket how many requests it allows and how many it has let go.
+	Rates map[string]Rate `json:"rates,omitempty"`
+}
+
+// Rate is how far a bucket is used.
+type Rate struct {
+	Allowed float64 `json:"allowed"` // requests a second, in the long run
+	Taken   int64   `json:"taken"`   // requests since the start
 }
 
 // Usage returns the present state.
@@ -265,9 +273,10 @@ func (l *Limiter) Usage() Usage {
 	for _, b := range l.buckets {
 		b.refill(now)
 		if u.Tokens == nil {
-			u.Tokens = make(map[string]int, len(l.buckets))
+			u.Tokens, u.Rates = make(map[string]int, len(l.buckets)), make(map[string]Rate, len(l.buckets))
 		}
 		u.Tokens[b.Name] = int(math.Floor(b.left))
+		u.Rates[b.Name] = Rate{Allowed: b.perSecond, Taken: b.taken}
 	}
 	return u
 }
@@ -345,6 +354,7 @@ func (l *Limiter) dispatch(now time.Time) {
 			default:
 				for _, b := range w.buckets {
 					b.left--
+					b.taken++
 				}
 				w.learned = l.spend(w.kind, now)
 				l.inFlight++

@@ -178,7 +178,13 @@ func (d *dispatcher) record(ctx context.Context, results []store.Result) error {
 			owners[r.Link.Account.ID] = r.Op.Source
 		}
 	}
-	return d.engine.Store.Record(ctx, results)
+	if err := d.engine.Store.Record(ctx, results); err != nil {
+		return err
+	}
+	if told := d.engine.Watch.Recorded; told != nil {
+		told(d.app.Name, results)
+	}
+	return nil
 }
 
 // idle looks for what the pass itself or the directory brought up meanwhile, and reports whether

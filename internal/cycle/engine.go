@@ -28,6 +28,14 @@ type Engine struct {
 	// less than a second sync waits for the first.
 	LeaseTime time.Duration
 	RandN     func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
+	Watch     Watch                 // who counts along
+}
+
+// Watch is told of what has been recorded, for measuring. What is nil is not told; what is called must
+// not wait for anything.
+type Watch struct {
+	Recorded func(app string, results []store.Result) // a batch of operations
+	Ended    func(app string, c *store.Cycle)
 }
 
 // Target is an application's connector with what the engine must know of the target.

@@ -279,6 +279,10 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 		Operation: *op, ID: r.engine.Store.NewID(), AppID: r.app.ID, CycleID: r.cycle.ID, State: store.Planned, Rank: c.rank,
 		Error: op.Failure, Approved: r.opts.ApproveHeld, InitiatedBy: r.opts.Initiator, Created: r.now,
 	}
+	if at := r.since[c.Subject.ID]; at > 0 {
+		row.Changed = time.UnixMilli(at).UTC()
+		delete(r.since, c.Subject.ID) // what is decided again in the same pass follows something else
+	}
 	if op.Action == provision.Skip && !c.touches(op) || r.preview && (op.Action == provision.Skip || op.Failure != nil) {
 		row.State, row.Status, row.Finished = store.Skipped, "skipped", r.now
 		if op.Failure != nil {

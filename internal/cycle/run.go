@@ -35,6 +35,7 @@ type run struct {
 	making  map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
 	storing chan error                     // the slice of the plan that is being stored, see storeBehind
 	waiting []store.Waiting                // who of the objects just decided about waits for whom
+	since   map[string]int64               // when the changes were committed that the pass follows, by object
 	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
 	drift  *drift   // of a reconcile
@@ -144,7 +145,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 	}
 	r := &run{
 		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{},
 	}
 	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
@@ -233,6 +234,7 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 		if err != nil {
 			return err
 		}
+		r.follow(w)
 		w.Add(r.later)
 		r.later = nil
 		w.All = w.All || everything
@@ -248,6 +250,16 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 		}
 		if !w.More {
 			return nil
+		}
+	}
+}
+
+// follow notes which changes the pass follows, so that it can be told how long each took to reach the
+// target. What lay there before an initial cycle began waited for somebody to switch it on.
+func (r *run) follow(w *store.Work) {
+	for id, at := range w.Since {
+		if r.since[id] == 0 && (r.cycle.Type != Initial || at >= r.began.UnixMilli()) {
+			r.since[id] = at
 		}
 	}
 }
@@ -315,6 +327,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		if err := r.engine.Store.SetReconciled(end, r.app.ID, r.engine.Store.Now()); err != nil {
 			return nil, err
 		}
+	}
+	if told := r.engine.Watch.Ended; told != nil {
+		told(r.app.Name, r.cycle)
 	}
 	return &Report{Cycle: r.cycle, Summary: summary, Failed: r.failures, Stopped: r.stopped}, err
 }

@@ -17,6 +17,7 @@ type Work struct {
 	Groups map[string][]string // group id → the members to look at; nil looks at the whole group
 	Until  int64               // the feed has been read up to here
 	More   bool                // the feed goes on beyond Until
+	Since  map[string]int64    // when the eldest change of an object was committed, in Unix milliseconds
 	due    []dueRow            // what was due, exactly as it was read
 }
 
@@ -81,6 +82,12 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		users := map[string]bool{}
 		for _, c := range changes {
 			w.Until = c.Seq
+			if _, older := w.Since[c.Object]; !older {
+				if w.Since == nil {
+					w.Since = map[string]int64{}
+				}
+				w.Since[c.Object] = c.At
+			}
 			switch {
 			case c.Type == ChangedUser:
 				users[c.Object] = true

@@ -47,7 +47,8 @@ type Operation struct {
 	Error              *provision.Problem
 	Exchange           *connector.Exchange
 	InitiatedBy        string
-	Anew               bool // decided anew since the row was stored; not stored itself
+	Anew               bool      // decided anew since the row was stored; not stored itself
+	Changed            time.Time // when the change of the directory was committed that it follows; zero when it follows none
 	Created            time.Time
 	Started, Finished  time.Time // zero until then
 }
@@ -74,7 +75,7 @@ const isOpen = `state in ('planned','applying','held','approved','unknown')`
 
 const operationColumns = `id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, account_id, account_name,
 	cause, reason, want, detail, steps, origin, removals, approved, hold, status, verified, error, exchange, initiated_by,
-	created_at, started_at, finished_at`
+	changed_at, created_at, started_at, finished_at`
 
 func (o *Operation) values() []any {
 	d := detailOf(o)
@@ -82,7 +83,7 @@ func (o *Operation) values() []any {
 	return []any{
 		o.ID, o.AppID, o.CycleID, string(o.Kind), string(o.Action), string(o.State), int64(o.Urgency), int64(o.Rank), o.Source.ID, o.Source.Name, o.Target.ID, o.Target.Name,
 		string(o.Cause), o.Reason, jsonText(o.Want), jsonText(d), jsonText(o.Steps), string(o.Origin), int64(members), o.Approved, o.Hold, o.Status, o.Verified, jsonOrNull(o.Error), jsonOrNull(o.Exchange), o.InitiatedBy,
-		millis(o.Created), millis(o.Started), millis(o.Finished),
+		millis(o.Changed), millis(o.Created), millis(o.Started), millis(o.Finished),
 	}
 }
 
@@ -91,10 +92,10 @@ func scanOperation(row scanner) (*Operation, error) {
 	var want, det, steps string
 	var removals int64
 	var problem, exchange sql.NullString
-	var created, started, finished sql.NullInt64
+	var changed, created, started, finished sql.NullInt64
 	if err := row.Scan(&o.ID, &o.AppID, &o.CycleID, &o.Kind, &o.Action, &o.State, &o.Urgency, &o.Rank, &o.Source.ID, &o.Source.Name, &o.Target.ID, &o.Target.Name,
 		&o.Cause, &o.Reason, &want, &det, &steps, &o.Origin, &removals, &o.Approved, &o.Hold, &o.Status, &o.Verified, &problem, &exchange, &o.InitiatedBy,
-		&created, &started, &finished); err != nil {
+		&changed, &created, &started, &finished); err != nil {
 		return nil, err
 	}
 	var d detail
@@ -110,7 +111,7 @@ func scanOperation(row scanner) (*Operation, error) {
 		}
 	}
 	o.Edits, o.Add, o.Remove, o.Found, o.Have, o.References, o.Names, o.Hidden = d.Edits, d.Add, d.Remove, d.Found, d.Have, d.References, d.Names, d.Hidden
-	o.Created, o.Started, o.Finished = fromMillis(created), fromMillis(started), fromMillis(finished)
+	o.Changed, o.Created, o.Started, o.Finished = fromMillis(changed), fromMillis(created), fromMillis(started), fromMillis(finished)
 	return o, nil
 }
 

@@ -25,6 +25,7 @@ type Change struct {
 	Type   ChangeType
 	Object string // id
 	Member string // of members: the user who came or went; "" for "look at all of them"
+	At     int64  // when it was committed, in Unix milliseconds; 0 before
 }
 
 // changed remembers that an object is to be looked at; [Tx.flush] gives the entry its number.
@@ -82,9 +83,9 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) ([]Change, 
 
 func (tx *Tx) changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	return collect(func(row scanner) (c Change, err error) {
-		err = row.Scan(&c.Seq, &c.Type, &c.Object, &c.Member)
+		err = row.Scan(&c.Seq, &c.Type, &c.Object, &c.Member, &c.At)
 		return c, err
-	})(tx.Query(ctx, "select seq, type, object_id, member_id from changes where seq > $1 order by seq limit $2", after, limit))
+	})(tx.Query(ctx, "select seq, type, object_id, member_id, at from changes where seq > $1 order by seq limit $2", after, limit))
 }
 
 // FeedSeq returns the number of the last committed change, 0 when there was none.
