@@ -1,9 +1,10 @@
 # Everyday commands; each is one line that also works without make.
-.PHONY: build test check lint fmt fuzz bench crash
+.PHONY: build test check lint fmt fuzz bench crash model
 
 FUZZTIME ?= 30s
 BENCHTIME ?= 3x
 CRASH_ROUNDS ?= 200
+MODEL_STEPS ?= 1000000
 
 build: ## the binary, ./muster
 	CGO_ENABLED=0 go build -trimpath -o muster ./cmd/muster
@@ -30,3 +31,6 @@ bench: ## the figures of docs/performance.md, beside a bare loop, BENCHTIME (3x)
 
 crash: ## kills the process at CRASH_ROUNDS (200) random moments, on both databases
 	MUSTER_CRASH_ROUNDS=$(CRASH_ROUNDS) go test ./internal/cycle -run KilledAtAnyMoment -count=1 -timeout 60m
+
+model: ## MODEL_STEPS (1,000,000) changes and faults by chance against a model of the right end
+	MUSTER_MODEL_COMPANIES=$$(($(MODEL_STEPS) / 120)) go test ./internal/cycle -run 'TestModel$$' -count=1 -timeout 24h

@@ -42,6 +42,7 @@ type dispatcher struct {
 	recorded   chan error
 
 	accounts map[string]string // accounts that users got in this pass, by user id
+	gone     map[string]bool   // users whose account turned out to be gone in this pass
 	checks   []*check
 	disowned atomic.Int64 // results that turned into failures while they were recorded
 }
@@ -68,7 +69,7 @@ type finished struct {
 // there is nothing left to do, or when the target ended the pass (r.stopped).
 func (r *run) apply(ctx context.Context) error {
 	d := &dispatcher{
-		run: r, rank: map[string]int{}, running: map[string]bool{}, accounts: map[string]string{},
+		run: r, rank: map[string]int{}, running: map[string]bool{}, accounts: map[string]string{}, gone: map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
 	}
 	err := d.loop(ctx)
@@ -352,7 +353,7 @@ func (d *dispatcher) resolve(w *work) resolved {
 			return
 		}
 		account := cmp.Or(d.accounts[id], w.accounts[id])
-		if account == "" {
+		if account == "" || d.gone[id] {
 			r.missing = append(r.missing, id)
 			return
 		}
@@ -380,13 +381,7 @@ func (d *dispatcher) take1(f finished) {
 		}
 		return
 	}
-	if l := f.result.Link; l != nil && w.Kind == directory.KindUser {
-		if l.Enabled {
-			d.accounts[w.Source.ID] = l.Account.ID
-		} else {
-			delete(d.accounts, w.Source.ID)
-		}
-	}
+	d.took(&f)
 	if f.check != nil {
 		d.checks = append(d.checks, f.check)
 		d.run.progress("applying", 1)
@@ -398,6 +393,36 @@ func (d *dispatcher) take1(f finished) {
 	}
 	d.breaker(w, f.failure)
 	d.run.progress("applying", 1)
+}
+
+// took takes in what a result says of accounts that others refer to. What was sent for others beside it may
+// name an account that is gone: they wait for the next one.
+func (d *dispatcher) took(f *finished) {
+	id := f.work.Source.ID
+	switch l := f.result.Link; {
+	case f.work.Kind != directory.KindUser:
+	case l != nil && l.Enabled:
+		d.accounts[id] = l.Account.ID
+		delete(d.gone, id)
+	case l != nil:
+		delete(d.accounts, id)
+	case f.result.Unlink:
+		delete(d.accounts, id)
+		d.gone[id] = true
+		for i := range d.unrecorded {
+			d.unrecorded[i].Without(id)
+		}
+		for _, c := range d.checks {
+			c.result.Without(id)
+		}
+	}
+	res := &f.result
+	if f.check != nil {
+		res = &f.check.result
+	}
+	for gone := range d.gone {
+		res.Without(gone)
+	}
 }
 
 // breaker ends the pass when it is the target that fails and not the objects. A pause that the target asked

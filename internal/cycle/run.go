@@ -293,8 +293,8 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		if r.rule == "" {
 			r.rule = "the target could not be read"
 		}
-	case err == nil && ctx.Err() != nil:
-		err = context.Cause(ctx)
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+		err = context.Cause(ctx) // why, instead of what it interrupted
 	}
 	r.cycle.State, r.cycle.Failed, r.cycle.Requests, r.cycle.Watermark = "done", r.failures, r.sent(), r.position
 	if err != nil {

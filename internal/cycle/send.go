@@ -200,13 +200,35 @@ func (r *run) link(w *work, change connector.Change, out connector.Outcome, refs
 	if l.Sent == nil {
 		l.Sent = change.Want
 	}
-	if a := out.Account; a != nil {
-		l.Account.Name = a.Name
-		l.Answered = a.Values
-	} else if l.Answered == nil {
-		l.Answered = attr.Set{}
+	if out.Account != nil {
+		l.Account.Name = out.Account.Name
 	}
+	l.Answered = answered(w, out)
 	return l
+}
+
+// answered is what the target is taken to have answered, which a reconcile compares with. After an update
+// that is its answer for what was sent, and its earlier one for the rest: a value that somebody changed
+// there meanwhile is in the answer too, and would be taken for the target's own. After a repair it is
+// the whole answer, so that a target whose attributes change each other is not written to for ever.
+func answered(w *work, out connector.Outcome) attr.Set {
+	switch {
+	case out.Account == nil && w.link != nil:
+		return w.link.Answered
+	case out.Account == nil:
+		return attr.Set{}
+	case w.link == nil || w.link.Account.ID != out.Account.ID || w.Cause == provision.Drifted:
+		return out.Account.Values
+	}
+	now := w.link.Answered.Clone()
+	for _, e := range w.Edits {
+		if v, shown := out.Account.Values[e.Path]; shown {
+			now[e.Path] = v
+		} else {
+			delete(now, e.Path)
+		}
+	}
+	return now
 }
 
 // succeeded is the result of an operation that the target accepted.

@@ -18,6 +18,7 @@ type check struct {
 	out     connector.Outcome
 	result  store.Result
 	differs []string
+	unread  bool // the target could not be asked
 }
 
 // firstLook is the pause before what the target did not show is read again; it doubles with each
@@ -39,7 +40,8 @@ func (d *dispatcher) lookAgain(ctx context.Context) error {
 				d.settled(c, true)
 				continue
 			}
-			if a, err := d.readBack(ctx, c.work.Kind, c.change.ID, c.members(), provision.ReconcileRead); err == nil && a != nil {
+			a, err := d.readBack(ctx, c.work.Kind, c.change.ID, c.members(), provision.ReconcileRead)
+			if c.unread = err != nil; a != nil {
 				c.out.Account = a
 			}
 			verified, differs := compare(c.work.Action, c.change, c.out)
@@ -74,22 +76,45 @@ func (c *check) members() bool { return len(c.change.Add)+len(c.change.Remove) >
 func (d *dispatcher) settled(c *check, unsure bool) {
 	op := c.result.Op
 	if l := c.result.Link; l != nil && c.out.Account != nil {
-		l.Answered = c.out.Account.Values
+		l.Answered = answered(c.work, c.out)
 		l.Account.Name = c.out.Account.Name
 	}
 	switch {
-	case unsure || c.out.Account == nil && len(c.differs) == 0:
+	case unsure || c.out.Account == nil && c.work.Action != provision.Disable || c.unread:
+		d.unverified(c, unsure)
+	case c.out.Account == nil && len(c.differs) == 0:
+		// Some targets show nobody whose account is off.
 		op.Status, op.Verified = "warning", false
-		op.Error = &provision.Problem{Code: "not_verified", Reason: "the target accepted this and could not be asked whether it kept it", Recommendation: "Nothing to do: the next reconcile looks at it."}
+		op.Error = &provision.Problem{Code: "not_verified", Reason: "the target accepted this and does not show the account any more", Recommendation: "Nothing to do: the next reconcile looks at it."}
 	case len(c.differs) == 0:
 		op.Verified = true
 	default:
 		d.notAccepted(c)
 	}
-	if op.State == store.Failed {
+	if op.State == store.Failed || op.State == store.Unknown {
 		d.failures++
 	}
 	d.unrecorded = append(d.unrecorded, c.result)
+}
+
+// unverified is for what the target acknowledged and could not be asked about: it may have kept it or
+// not, as if no answer had come. The account is looked at before anything is concluded from what is
+// recorded of it: soon, or, when there was no time to look, by the next pass.
+func (d *dispatcher) unverified(c *check, unsure bool) {
+	op := c.result.Op
+	p := provision.Problem{Code: "not_verified", Reason: "the target accepted this and could not be asked whether it kept it", Recommendation: "Nothing to do: it is looked at again."}
+	op.Status, op.Verified, op.Error = "warning", false, &p
+	if c.work.link == nil || c.result.Link == nil {
+		return // what is linked now is compared whole by the next reconcile
+	}
+	again := store.Result{Op: op}
+	if unsure {
+		again.Due = []store.Due{{Kind: c.work.Kind, ObjectID: c.work.Source.ID, At: d.engine.Store.Now(), Reason: "not verified"}}
+	} else {
+		again = d.failed(c.work, p, false)
+	}
+	op.State, op.Status = store.Unknown, "warning"
+	c.result = again
 }
 
 // notAccepted turns an acknowledged operation whose values the target did not keep into a failure.

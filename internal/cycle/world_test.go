@@ -1,6 +1,7 @@
 package cycle_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type world struct {
 	target *connectortest.Target
 	app    *provision.Application
 	url    string
+
+	concurrency int // requests in flight; 0 is 16
 }
 
 var by = store.Actor{Name: "tester", Via: "test"}
@@ -83,7 +86,7 @@ func (w *world) open(_ context.Context, app *provision.Application) (cycle.Targe
 		return cycle.Target{}, err
 	}
 	c, err := scim.New(scim.Options{Client: client, Quirks: quirks, Users: targets(w.t, directory.KindUser, app.Mappings.Users), Groups: targets(w.t, directory.KindGroup, app.Mappings.Groups)})
-	return cycle.Target{Connector: c, Concurrency: 16, Settle: 20 * time.Millisecond}, err
+	return cycle.Target{Connector: c, Concurrency: cmp.Or(w.concurrency, 16), Settle: 20 * time.Millisecond}, err
 }
 
 func targets(t *testing.T, kind directory.Kind, rows []mapping.Mapping) []string {

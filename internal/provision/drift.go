@@ -123,19 +123,12 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 		if policy.Accounts != Repair && op.writes() {
 			return false // what changed in the directory is sent all the same; the account stays off
 		}
+		if policy.Accounts == Repair {
+			changedThere(app, o, op)
+		}
 		return drifted(op, policy.Accounts, Enable, fmt.Sprintf("account %s was deactivated at the target", o.Link.Account.Name))
 	}
-	var paths []string
-	for _, e := range attr.Diff(o.Link.Answered, o.Seen.Values) {
-		want, mapped := o.Want[e.Path]
-		if !mapped || attr.Similar(e.New, want) || o.Rejected.turnsDown(e.Path, want) || slices.ContainsFunc(op.Edits, func(x attr.Edit) bool { return x.Path == e.Path }) {
-			continue
-		}
-		paths = append(paths, e.Path)
-		if policy.Attributes == Repair {
-			op.Edits = append(op.Edits, attr.Edit{Path: e.Path, Old: e.New, New: want})
-		}
-	}
+	paths := changedThere(app, o, op)
 	if len(paths) == 0 {
 		return false
 	}
@@ -152,6 +145,22 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 		return false
 	}
 	return drifted(op, policy.Attributes, Update, reason)
+}
+
+// changedThere returns the mapped attributes that differ from the target's last answer. Those that are to be
+// repaired join the edits.
+func changedThere(app *Application, o Object, op *Operation) (paths []string) {
+	for _, e := range attr.Diff(o.Link.Answered, o.Seen.Values) {
+		want, mapped := o.Want[e.Path]
+		if !mapped || attr.Similar(e.New, want) || o.Rejected.turnsDown(e.Path, want) || slices.ContainsFunc(op.Edits, func(x attr.Edit) bool { return x.Path == e.Path }) {
+			continue
+		}
+		paths = append(paths, e.Path)
+		if app.Provisioning.Drift.Attributes == Repair {
+			op.Edits = append(op.Edits, attr.Edit{Path: e.Path, Old: e.New, New: want})
+		}
+	}
+	return paths
 }
 
 // drifted settles an operation about an account that is not as Muster left it.

@@ -85,6 +85,24 @@ type Result struct {
 	Held     bool     // a person's approval or rejection is used up
 }
 
+// Without takes back what the result says of a user's account that is gone: a reference to it was not kept,
+// and a membership of it is none. The object waits for another account of that user.
+func (r *Result) Without(user string) {
+	waits := false
+	if r.Link != nil {
+		for _, path := range r.Op.References {
+			if r.Link.Wanted[path] == user {
+				r.Link.Wanted[path], waits = nil, true
+			}
+		}
+	}
+	left := slices.DeleteFunc(r.Added, func(m Membership) bool { return m.UserID == user })
+	waits = waits || len(left) < len(r.Added)
+	if r.Added = left; waits && !slices.Contains(r.Waits, user) {
+		r.Waits = append(r.Waits, user)
+	}
+}
+
 // Membership is one member that Muster keeps in a target's group.
 type Membership struct {
 	UserID, AccountID string

@@ -66,9 +66,10 @@ type Behaviour struct {
 // Fault is what happens to single requests. The zero Method and Path fit all.
 type Fault struct {
 	Method string
-	Path   string // prefix below the endpoint, "Users" fits all of them
-	After  int    // so many fitting requests pass first
-	Times  int    // then so many are hit; 0 is one, negative is all
+	Path   string                               // prefix below the endpoint, "Users" fits all of them
+	After  int                                  // so many fitting requests pass first
+	Times  int                                  // then so many are hit; 0 is one, negative is all
+	When   func(method, path, body string) bool // of the fitting requests, those it is for; nil is all. It must not call the target
 
 	Status     int               // answer, with Body or a SCIM error
 	Body       string            // of Status; or the whole answer with status 200
@@ -95,8 +96,9 @@ const (
 	AfterWrite              // all was done
 )
 
-func (f *Fault) fits(method, path string) bool {
-	return !f.spent() && (f.Method == "" || f.Method == method) && strings.HasPrefix(path, f.Path)
+func (f *Fault) fits(method, path string, body []byte) bool {
+	return !f.spent() && (f.Method == "" || f.Method == method) && strings.HasPrefix(path, f.Path) &&
+		(f.When == nil || f.When(method, path, string(body)))
 }
 
 // hit counts a fitting request, and reports whether it is to fail.

@@ -43,6 +43,16 @@ func (t *Target) User(id string) map[string]any {
 	return nil
 }
 
+// Group returns a group's resource as it is kept, without its members; nil when there is none.
+func (t *Target) Group(id string) map[string]any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.groups.byID[id]; e != nil {
+		return copyOf(e.doc)
+	}
+	return nil
+}
+
 // UserID returns the id of the person with a userName, "" when there is none.
 func (t *Target) UserID(userName string) string {
 	t.mu.Lock()

@@ -184,7 +184,7 @@ func (t *Target) arrived(r *http.Request, path string, body []byte) *Fault {
 	}
 	t.counts[r.Method+" "+first]++
 	for _, f := range t.faults {
-		if f.fits(r.Method, path) && f.hit() {
+		if f.fits(r.Method, path, body) && f.hit() {
 			return new(*f)
 		}
 	}

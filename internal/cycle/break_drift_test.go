@@ -1,0 +1,118 @@
+package cycle_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// What the target acknowledged without doing it, and could not be asked about, is looked at again as if no
+// answer had come: nothing else would ever find it, since a reconcile compares with what was answered.
+func TestAcknowledgedAndUnreadable(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	lie := connectortest.Fault{Method: http.MethodPatch, Path: "Users", Status: 200, Body: "{}", Times: -1}
+	blind := connectortest.Fault{Method: http.MethodGet, Path: "Users", Status: 400, Times: -1}
+	for _, change := range []func(){
+		func() { w.set("ada", "title", "Countess") },
+		func() { w.off("bob") },
+		func() { w.set("bob", "active", true) },
+	} {
+		w.target.Fail(lie)
+		w.target.Fail(blind)
+		change()
+		w.expect(w.sync(), map[string]int{"failed": 1, "skip": w.skips()})
+		w.target.Heal()
+		w.sync()
+		w.again()
+	}
+	if got := w.account("ada")["title"]; got != "Countess" {
+		t.Errorf("title is %v", got)
+	}
+	w.active("bob", true)
+}
+
+// skips is how many the last pass skipped, for a comparison of the rest.
+func (w *world) skips() int {
+	w.t.Helper()
+	c, err := w.store.LastCycle(w.t.Context(), w.app.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c.Summary["skip"]
+}
+
+// A value that somebody changed at the target is set again also when something else was sent for that
+// account before the reconcile came, or the account was switched off there as well.
+func TestUpdatesHideNoDrift(t *testing.T) {
+	w := onSQLite(t)
+	w.app.Provisioning.Drift.Accounts = "repair"
+	small(w)
+	there := func(doc map[string]any) { doc["title"] = "Entered there" }
+	w.target.EditUser(w.target.UserID("ada"), there)
+	w.set("ada", "department", "R&D")
+	w.sync()
+	w.target.EditUser(w.target.UserID("cleo"), func(doc map[string]any) { there(doc); doc["active"] = false })
+	w.sync(reconciling)
+	if got := w.account("ada")["title"]; got != "Engineer" {
+		t.Errorf("ada's title is %v", got)
+	}
+	w.active("cleo", true)
+	if got := w.account("cleo")["title"]; got != nil && got != "" {
+		t.Errorf("cleo's title is %v", got)
+	}
+	log := w.requests(func() { w.sync(reconciling) })
+	for _, l := range log {
+		if l.Method != http.MethodGet {
+			t.Errorf("there is still something to repair: %s %s", l.Method, l.Body)
+		}
+	}
+}
+
+// Whoever is sent for beside somebody whose account turns out to be gone names the next account in the end.
+func TestReportOfSomebodyWhoseAccountIsGone(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	w.target.RemoveUser(w.target.UserID("ada"))
+	w.set("ada", "title", "Countess")
+	boss, cleo := "ada", w.members([]string{"cleo"})[0].ID
+	if _, _, err := w.store.UpdateUser(t.Context(), by, cleo, store.UserEdit{Manager: &boss}); err != nil {
+		t.Fatal(err)
+	}
+	w.sync()
+	w.sync()
+	for _, report := range []string{"bob", "cleo"} {
+		ext, _ := w.account(report)[directory.Enterprise].(map[string]any)
+		if m, _ := ext["manager"].(map[string]any); m["value"] != w.target.UserID("ada") {
+			t.Errorf("%s's manager is %v, ada's account is %s", report, m, w.target.UserID("ada"))
+		}
+	}
+	w.groupMembers("Engineering", "ada", "bob", "cleo")
+	w.again()
+}
+
+// A target whose attributes change each other is not written to again with every reconcile.
+func TestCrossedAttributesSettle(t *testing.T) {
+	w := onSQLite(t)
+	w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPatch {
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			w.target.EditUser(w.target.UserID("ada"), func(doc map[string]any) { doc["displayName"] = doc["title"] })
+			r.Method, r.Body = http.MethodGet, http.NoBody
+		}
+		next.ServeHTTP(rw, r)
+	})
+	small(w)
+	w.set("ada", "title", "Countess")
+	w.sync()
+	w.sync(reconciling)
+	w.target.Forget()
+	w.sync(reconciling)
+	if n := w.target.Writes(); n != 0 {
+		t.Errorf("the second reconcile wrote %d times", n)
+	}
+}

@@ -1,0 +1,155 @@
+package cycle_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/directory"
+)
+
+// accounts are the target's accounts by e-mail address, which no step changes.
+func (m *model) accounts() map[string][]string {
+	all := map[string][]string{}
+	for _, id := range m.target.UserIDs() {
+		mail, _ := m.target.User(id)["emails"].([]any)
+		for _, e := range mail {
+			if one, ok := e.(map[string]any); ok {
+				key := strings.ToLower(fmt.Sprint(one["value"]))
+				if !slices.Contains(all[key], id) {
+					all[key] = append(all[key], id)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (m *model) accountOf(p *person) string {
+	if ids := m.accounts()[p.mail]; len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// at is where a group is at the target, "" when it is not there: the one that names it as its own, else
+// the one that was there before.
+func (m *model) at(g *team) string {
+	var ids []string
+	for _, id := range m.target.GroupIDs() {
+		if m.target.Group(id)["externalId"] == g.id {
+			ids = append(ids, id)
+		}
+	}
+	switch {
+	case len(ids) > 1:
+		m.t.Errorf("group %s is there %d times", g.name, len(ids))
+	case len(ids) == 0 && m.target.Group(g.foreign) != nil:
+		return g.foreign
+	case len(ids) == 0:
+		return ""
+	}
+	return ids[0]
+}
+
+// check compares the target with the model: what holds after every pass, and, when everything is said to
+// be done, what holds then.
+func (m *model) check(done bool) {
+	m.t.Helper()
+	accounts := m.accounts()
+	for id, want := range m.strangers {
+		doc := m.target.User(id)
+		if doc == nil || doc["title"] != want["title"] || doc["active"] != want["active"] || doc["userName"] != want["userName"] {
+			m.t.Errorf("a stranger was touched: %v, was %v", doc, want)
+		}
+	}
+	for _, p := range m.people {
+		ids := accounts[p.mail]
+		if len(ids) > 1 {
+			m.t.Errorf("%s has %d accounts", p.name, len(ids))
+		}
+		var is state = none | vanished
+		if len(ids) > 0 {
+			doc := m.target.User(ids[0])
+			if is = off | foreignOff | offThere; doc["active"] == true {
+				is = on | foreignOn | onThere
+			}
+			if p.may&^(foreignOn|foreignOff) == 0 && (doc["externalId"] != nil || p.may == foreignOn && doc["title"] != "Before") {
+				m.t.Errorf("the account of %s, who was never in scope, was touched: %v", p.name, doc)
+			}
+		}
+		if p.may&is == 0 {
+			in, policy := m.in(p)
+			m.t.Errorf("%s is %s, and must be %s (in scope: %t %s)", p.name, is, p.may, in, policy)
+		}
+		if p.may &= is; done && p.may == on {
+			m.attributes(p, m.target.User(ids[0]))
+		}
+	}
+	for _, g := range m.teams {
+		m.checkTeam(g, accounts, done)
+	}
+}
+
+// attributes compares the account of somebody in scope.
+func (m *model) attributes(p *person, doc map[string]any) {
+	m.t.Helper()
+	if in, _ := m.in(p); !in {
+		return
+	}
+	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) {
+		m.t.Errorf("%s is called %s", p.name, name)
+	}
+	title, _ := doc["title"].(string)
+	if want, known := titles[m.titles].makes(p.title); known && title != want && (p.title != "" || title != "Before") {
+		m.t.Errorf("%s has title %q, want %q", p.name, title, want)
+	}
+	ext, _ := doc[directory.Enterprise].(map[string]any)
+	if ext["department"] != p.department {
+		m.t.Errorf("%s has department %v, want %s", p.name, ext["department"], p.department)
+	}
+	if boss := p.manager; boss != nil && boss.may == on {
+		if in, _ := m.in(boss); in {
+			manager, _ := ext["manager"].(map[string]any)
+			if manager["value"] != m.accountOf(boss) {
+				m.t.Errorf("%s has manager %v, want %s (%s)", p.name, manager["value"], boss.name, m.accountOf(boss))
+			}
+		}
+	}
+}
+
+func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
+	m.t.Helper()
+	id := m.at(g)
+	is := none | vanished
+	if id != "" {
+		is = on | foreignOn
+	}
+	if g.may&is == 0 {
+		m.t.Errorf("group %s is %s, and must be %s", g.name, is, g.may)
+	}
+	if g.may &= is; !done || g.may != on || g.role != "User" || g.gone {
+		return
+	}
+	if name := m.target.Group(id)["displayName"]; name != g.name {
+		m.t.Errorf("group %s is called %v", g.name, name)
+	}
+	there := m.target.Members(id)
+	belongs := map[string]bool{}
+	for _, p := range g.flat() {
+		ids := accounts[p.mail]
+		if len(ids) == 0 {
+			continue
+		}
+		belongs[ids[0]] = true
+		if in, _ := m.in(p); in && p.may == on && !slices.Contains(there, ids[0]) {
+			m.t.Errorf("%s is missing in %s", p.name, g.name)
+		}
+	}
+	for _, account := range there {
+		doc := m.target.User(account)
+		if _, stranger := m.strangers[account]; !stranger && !belongs[account] && doc["active"] == true && !g.adopted && !g.loose {
+			m.t.Errorf("%v does not belong to %s", doc["userName"], g.name)
+		}
+	}
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package cycle_test
+
+// Under the race detector everything takes ten times as long.
+func init() { companies = 8 }
