@@ -99,7 +99,7 @@ func (a appPage) to(rest ...string) string {
 
 // tabs are the pages of an application.
 var tabs = []struct{ key, text string }{
-	{"", "Overview"}, {"assignments", "Users and groups"}, {"provisioning", "Provisioning"}, {"mappings", "Mappings"}, {"plan", "Plan"}, {"accounts", "Accounts"}, {"logs", "Logs"},
+	{"", "Overview"}, {"assignments", "Users and groups"}, {"provisioning", "Provisioning"}, {"mappings", "Mappings"}, {"plan", "Plan"}, {"accounts", "Accounts"}, {"drift", "Drift"}, {"logs", "Logs"},
 }
 
 func (a appPage) tabLink(key string) string {

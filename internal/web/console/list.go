@@ -118,3 +118,6 @@ func nothing(v any) bool {
 	list, ok := v.([]provision.Subject)
 	return attr.Empty(v) || ok && len(list) == 0
 }
+
+// whom names who a record is about: the person, or the account of a stranger.
+func whom(r admin.Record) string { return cmp.Or(r.Source.Name, r.Target.Name) }

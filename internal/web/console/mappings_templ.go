@@ -4,17 +4,14 @@ package console
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
-import (
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-)
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"fmt"
-	"slices"
-
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/directory"
+	"slices"
 )
 
 func mappingsPage(v mappingsView) templ.Component {

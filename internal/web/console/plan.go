@@ -11,6 +11,9 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
+// heldShown is how many held operations a page lists.
+const heldShown = 500
+
 // planView is the plan of the next cycle, or what is held.
 type planView struct {
 	appPage

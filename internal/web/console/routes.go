@@ -1,6 +1,10 @@
 package console
 
-import "github.com/muster-id/muster/internal/admin"
+import (
+	"slices"
+
+	"github.com/muster-id/muster/internal/admin"
+)
 
 // route is one page or one wish: who may, and what happens.
 type route struct {
@@ -78,23 +82,40 @@ var routes = []route{
 	{pattern: "GET /logs", role: admin.Reader, nav: "logs", do: (*console).logs},
 	{pattern: "GET /logs/export", role: admin.Reader, nav: "logs", do: (*console).exportLogs},
 	{pattern: "GET /logs/{id}", role: admin.Reader, nav: "logs", do: (*console).record},
+	{pattern: "GET /applications/{app}/drift", role: admin.Reader, nav: "applications", do: (*console).drift},
+
+	{pattern: "GET /tokens", role: admin.Owner, nav: "tokens", do: (*console).tokens},
+	{pattern: "POST /tokens", role: admin.Owner, nav: "tokens", do: (*console).addToken},
+	{pattern: "POST /tokens/{id}/revoke", role: admin.Owner, nav: "tokens", do: (*console).revokeToken},
+	{pattern: "GET /notifications", role: admin.Admin, nav: "notifications", do: (*console).notifications},
+	{pattern: "POST /notifications/mail", role: admin.Admin, nav: "notifications", do: (*console).saveMail},
+	{pattern: "POST /notifications/webhooks", role: admin.Admin, nav: "notifications", do: (*console).addWebhook},
+	{pattern: "POST /notifications/webhooks/{id}/remove", role: admin.Admin, nav: "notifications", do: (*console).removeWebhook},
+	{pattern: "POST /notifications/test", role: admin.Admin, nav: "notifications", do: (*console).testNotifications},
 	{pattern: "GET /audit", role: admin.Reader, nav: "audit", do: (*console).audit},
 }
 
-// navigation is the menu, in groups.
+// navigation is the menu, in groups. An entry is shown to whoever may open its page.
 var navigation = []struct {
 	title   string
-	role    admin.Role
 	entries []entry
 }{
-	{"", admin.Reader, []entry{{"home", "/", "Home"}}},
-	{"Directory", admin.Reader, []entry{{"users", "/users", "Users"}, {"groups", "/groups", "Groups"}, {"import", "/import", "Import"}}},
-	{"Applications", admin.Reader, []entry{{"applications", "/applications", "Applications"}, {"provisioning", "/provisioning", "Outbound Provisioning"}}},
-	{"Monitoring", admin.Reader, []entry{{"logs", "/logs", "Provisioning logs"}, {"audit", "/audit", "Audit log"}}},
-	{"Settings", admin.Owner, []entry{{"admins", "/administrators", "Administrators"}, {"tokens", "/tokens", "API tokens"}, {"notifications", "/notifications", "Notifications"}, {"signin", "/signin-settings", "Sign-in"}}},
+	{"", []entry{{"home", "/", "Home", admin.Reader}}},
+	{"Directory", []entry{{"users", "/users", "Users", admin.Reader}, {"groups", "/groups", "Groups", admin.Reader}, {"import", "/import", "Import", admin.Admin}}},
+	{"Applications", []entry{{"applications", "/applications", "Applications", admin.Reader}, {"provisioning", "/provisioning", "Outbound Provisioning", admin.Reader}}},
+	{"Monitoring", []entry{{"logs", "/logs", "Provisioning logs", admin.Reader}, {"audit", "/audit", "Audit log", admin.Reader}}},
+	{"Settings", []entry{{"tokens", "/tokens", "API tokens", admin.Owner}, {"notifications", "/notifications", "Notifications", admin.Admin}}},
 }
 
-type entry struct{ key, to, text string }
+type entry struct {
+	key, to, text string
+	role          admin.Role
+}
+
+// entries are those of a group that a visitor may open.
+func (p page) entries(all []entry) []entry {
+	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return !p.may(e.role) })
+}
 
 // form returns the form of a request, or why it cannot be read.
 func (rq *request) form() (func(string) string, error) {
