@@ -47,7 +47,7 @@ var reserved = []struct {
 }
 
 // alone lists packages outside the rows that import nothing of Muster.
-var alone = []string{"internal/demo", "internal/slackemulator"}
+var alone = []string{"docs", "internal/demo", "internal/slackemulator"}
 
 // forTests lists packages outside the rows that exist for tests. They import what they like and are imported by tests, and by each other.
 var forTests = []string{
