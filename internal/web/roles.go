@@ -15,6 +15,9 @@ const Anyone admin.Role = ""
 var roles = map[string]admin.Role{
 	"GET /openapi.json":     Anyone,
 	"GET /openapi-3.0.json": Anyone, // the same for generators that do not read 3.1
+	"GET /docs":             Anyone,
+	"GET /docs/{page...}":   Anyone,
+	"GET /metrics":          Anyone, // names no person
 
 	"GET /api/v1/users":           admin.Reader,
 	"POST /api/v1/users":          admin.Admin,

@@ -12,8 +12,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/muster-id/muster/docs"
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/web/manual"
 )
 
 // Options are what a [Server] is made from.
@@ -24,6 +26,7 @@ type Options struct {
 	// Authenticate are further ways in beside the bearer token of the API, such as the session of a
 	// browser. They are asked in order after it.
 	Authenticate []Authenticator
+	Metrics      http.Handler // what is measured, at /metrics; nil shows nothing there
 }
 
 // Server answers HTTP requests. It is an [http.Handler], safe for concurrent use once all routes are
@@ -62,6 +65,15 @@ func New(o Options) (*Server, error) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(document)
 		}))
+	}
+	pages, err := manual.New(docs.Files)
+	if err != nil {
+		return nil, fmt.Errorf("reading the documentation: %w", err)
+	}
+	s.Handle("GET "+manual.Root, pages)
+	s.Handle("GET "+manual.Root+"/{page...}", pages)
+	if o.Metrics != nil {
+		s.Handle("GET /metrics", o.Metrics)
 	}
 	s.mux.HandleFunc("/api/", s.nowhere)
 	s.handler = s.guarded(s.mux)

@@ -269,7 +269,11 @@ func (m *Manual) file(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func (m *Manual) show(w http.ResponseWriter, status int, s shown) {
-	s.Pages = m.order
+	for _, p := range m.order { // those of folders are reached from their first one
+		if folder, _, deep := strings.Cut(p.Name, "/"); !deep || p.Name == folder+"/README" {
+			s.Pages = append(s.Pages, p)
+		}
+	}
 	var b bytes.Buffer
 	if err := layout.Execute(&b, s); err != nil {
 		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)

@@ -3,7 +3,6 @@ package manual
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // hit is a part of a page that has all the words that were asked for.
@@ -61,12 +60,12 @@ func excerpt(text, word string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	at := strings.Index(strings.ToLower(text), word)
 	from := max(0, min(at, len(text))-around/2)
-	for from > 0 && from < len(text) && !utf8.RuneStart(text[from]) {
+	for from > 0 && text[from-1] != ' ' { // whole words
 		from--
 	}
 	to := min(len(text), from+around)
-	for to < len(text) && !utf8.RuneStart(text[to]) {
+	for to < len(text) && text[to] != ' ' {
 		to++
 	}
-	return text[min(from, to):to]
+	return text[from:to]
 }
