@@ -60,6 +60,9 @@ type commands struct {
 	Keep    retentionCmd `cmd:"" name:"retention" group:"operations" help:"How long each log is kept."`
 	Doctor  doctorCmd    `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
 
+	Admin  adminCmd  `cmd:"" group:"people" help:"Who may use the console."`
+	Signin signinCmd `cmd:"" group:"people" help:"How administrators sign in."`
+
 	SlackEmulator slackEmulatorCmd `cmd:"" group:"start" help:"Emulate Slack's SCIM API, for trying things out."`
 	Version       versionCmd       `cmd:"" group:"operations" help:"Say which version this is."`
 	Completion    completionCmd    `cmd:"" group:"operations" help:"Print the completion script of a shell."`

@@ -83,6 +83,7 @@ var groups = []kong.Group{
 	{Key: "directory", Title: "Directory"},
 	{Key: "applications", Title: "Applications"},
 	{Key: "provisioning", Title: "Provisioning"},
+	{Key: "people", Title: "Administrators"},
 	{Key: "operations", Title: "Operations"},
 }
 

@@ -19,6 +19,7 @@ var layers = [][]string{
 	{"internal/cycle"},
 	{"internal/config"},
 	{"internal/admin", "internal/metrics"},
+	{"internal/signin"},
 	{"internal/api"}, // what goes over the wire
 	{"internal/client"},
 	{"internal/web/..."},

@@ -31,6 +31,7 @@ var backupTables = []string{
 	"due", "escrow", "cycles", "operations", "accounts", "account_keys", "audit", "settings",
 	"notices", "messages", "webhooks", "tokens",
 	"drift", "rejections",
+	"administrators", "passkeys", "recovery_codes",
 }
 
 // Manifest says what a backup is of.

@@ -115,6 +115,11 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 			return total, fmt.Errorf("pruning %s: %w", log.table, err)
 		}
 	}
+	doors, err := s.pruneDoors(ctx, now)
+	total += doors
+	if err != nil {
+		return total, fmt.Errorf("pruning sessions: %w", err)
+	}
 	n, err := s.pruneFeed(ctx, r, now)
 	if err != nil {
 		return total, fmt.Errorf("pruning the change feed: %w", err)

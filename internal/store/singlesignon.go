@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// SingleSignOn says which identity provider lets administrators in by OpenID Connect, and as what.
+// Its client secret is sealed, for the issuer's origin alone.
+type SingleSignOn struct {
+	Name        string            `json:"name"` // on the button: "Sign in with …"
+	Issuer      string            `json:"issuer"`
+	ClientID    string            `json:"client_id"`
+	Scopes      []string          `json:"scopes"`
+	GroupsClaim string            `json:"groups_claim"`
+	NameClaim   string            `json:"name_claim"` // what a new administrator is called by
+	Roles       map[string]string `json:"roles"`      // by group, as the claim writes it
+}
+
+const (
+	singleSignOnSetting = "single_sign_on"
+	singleSignOnOwner   = "single sign-on" // of the client secret
+	clientSecret        = "client secret"
+)
+
+// SingleSignOn returns the settings, nil when there are none.
+func (s *Store) SingleSignOn(ctx context.Context) (*SingleSignOn, error) {
+	return read(ctx, s, func(tx *Tx) (*SingleSignOn, error) { return tx.singleSignOn(ctx) })
+}
+
+func (tx *Tx) singleSignOn(ctx context.Context) (*SingleSignOn, error) {
+	text, err := tx.setting(ctx, singleSignOnSetting)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var o SingleSignOn
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return nil, fmt.Errorf("reading the settings of single sign-on: %w", err)
+	}
+	return &o, nil
+}
+
+// ClientSecret returns what the settings' client proves itself with, "" when it has no secret.
+func (s *Store) ClientSecret(ctx context.Context, o *SingleSignOn) (string, error) {
+	origins, err := s.SecretOrigins(ctx, singleSignOnOwner)
+	if err != nil || origins[clientSecret] == "" {
+		return "", err
+	}
+	return s.Secret(ctx, singleSignOnOwner, clientSecret, o.Issuer)
+}
+
+// SetSingleSignOn keeps the settings; nil ends single sign-on. A secret that is nil stays as it is,
+// which another issuer's origin does not allow, and an empty one is forgotten: a public client.
+func (s *Store) SetSingleSignOn(ctx context.Context, by Actor, o *SingleSignOn, secret *string) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		before, err := tx.singleSignOn(ctx)
+		if err != nil {
+			return err
+		}
+		if o == nil {
+			none := ""
+			secret = &none
+		}
+		if err := tx.keepClientSecret(ctx, o, secret); err != nil {
+			return err
+		}
+		on := subject{"setting", singleSignOnSetting, "single sign-on"}
+		if o == nil {
+			if _, err := tx.Exec(ctx, "delete from settings where name = $1", singleSignOnSetting); err != nil {
+				return fmt.Errorf("ending single sign-on: %w", err)
+			}
+			return tx.audit(ctx, by, "delete", on, plainDocument(before), nil)
+		}
+		text, err := json.Marshal(o)
+		if err != nil {
+			return fmt.Errorf("keeping the settings of single sign-on: %w", err)
+		}
+		err = tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{singleSignOnSetting, string(text)}}, "on conflict (name) do update set value = excluded.value")
+		if err != nil {
+			return err
+		}
+		after := plainDocument(o)
+		if secret != nil {
+			after["client_secret"] = "set"
+		}
+		return tx.audit(ctx, by, "update", on, plainDocument(before), after)
+	})
+}
+
+func (tx *Tx) keepClientSecret(ctx context.Context, o *SingleSignOn, secret *string) error {
+	if secret == nil {
+		given, err := tx.SecretOrigins(ctx, singleSignOnOwner)
+		if err != nil || given[clientSecret] == "" {
+			return err
+		}
+		origin, err := Origin(o.Issuer)
+		if err == nil && origin != given[clientSecret] {
+			err = refuse(ErrNeedsSecret, "give the client secret again", "the client secret was given for %s, and the issuer is now %s", given[clientSecret], origin)
+		}
+		return err
+	}
+	if *secret == "" {
+		_, err := tx.Exec(ctx, "delete from secrets where app_id = $1", singleSignOnOwner)
+		return err
+	}
+	_, err := tx.keepSecret(ctx, singleSignOnOwner, clientSecret, o.Issuer, *secret)
+	return err
+}
