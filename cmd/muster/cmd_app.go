@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/muster-id/muster/internal/provision"
@@ -18,16 +17,6 @@ type appCmd struct {
 
 type appListCmd struct{}
 
-// listedApp is an application in a list.
-type listedApp struct {
-	ID          string                 `json:"id"`
-	Name        string                 `json:"name"`
-	Template    string                 `json:"template"`
-	Status      string                 `json:"status"`
-	Endpoint    string                 `json:"endpoint"`
-	Assignments []provision.Assignment `json:"assignments"`
-}
-
 // Run implements the verb.
 func (c *appListCmd) Run(s *session) error {
 	desk, end, err := s.desk()
@@ -35,23 +24,17 @@ func (c *appListCmd) Run(s *session) error {
 		return err
 	}
 	defer end()
-	apps, err := desk.Applications(s)
+	list, err := desk.List(s)
 	if err != nil {
 		return err
 	}
-	list := []listedApp{}
 	t := &table{head: []string{"*APPLICATION", "TEMPLATE", "!STATUS", "ENDPOINT", "!ASSIGNED"}}
-	for _, a := range apps {
-		row := listedApp{ID: a.ID, Name: a.Name, Template: a.Template, Status: a.Provisioning.Status, Endpoint: a.Connection.Endpoint, Assignments: a.Assignments}
-		if row.Assignments == nil {
-			row.Assignments = []provision.Assignment{}
-		}
-		list = append(list, row)
+	for _, a := range list {
 		assigned := fmt.Sprint(len(a.Assignments))
-		if a.Provisioning.Scope == "all" {
+		if a.Scope == "all" {
 			assigned = "everyone"
 		}
-		t.add(a.Name, a.Template, row.Status, row.Endpoint, assigned)
+		t.add(a.Name, a.Template, a.Status, a.Endpoint, assigned)
 	}
 	s.show(map[string]any{"applications": list}, func() {
 		if len(list) == 0 {
@@ -74,23 +57,15 @@ func (c *appShowCmd) Run(s *session) error {
 		return err
 	}
 	defer end()
-	app, err := desk.Application(s, c.App)
+	doc, err := desk.Configuration(s, c.App)
 	if err != nil {
 		return err
 	}
 	if s.json {
-		b, err := json.Marshal(app)
-		if err != nil {
-			return err
-		}
-		doc := map[string]any{"id": app.ID, "assignments": []any{}}
-		if err := json.Unmarshal(b, &doc); err != nil {
-			return err
-		}
 		printJSON(s.out, doc)
 		return nil
 	}
-	text, err := desk.Export(s, app.ID)
+	text, err := desk.Export(s, fmt.Sprint(doc["id"]))
 	if err != nil {
 		return err
 	}
@@ -113,7 +88,7 @@ func (c *appDeleteCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.show(deleted{ID: app.ID, Name: app.Name, How: "deleted"}, func() { s.say("deleted %s; its accounts stay as they are", plain(app.Name)) })
+	s.show(app, func() { s.say("deleted %s; its accounts stay as they are", plain(app.Name)) })
 	return nil
 }
 

@@ -21,12 +21,12 @@ func (c *auditCmd) Run(s *session) error {
 			return err
 		}
 	}
-	_, st, end, err := s.open(true)
+	desk, end, err := s.desk()
 	if err != nil {
 		return err
 	}
 	defer end()
-	entries, err := st.AuditLog(s, q)
+	entries, err := desk.AuditPage(s, q)
 	if err != nil {
 		return err
 	}

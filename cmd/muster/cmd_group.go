@@ -101,7 +101,7 @@ func (c *groupDeleteCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.show(deleted{ID: g.ID, Name: g.DisplayName, How: "deleted"}, func() { s.say("deleted %s; targets follow with the next cycle", plain(g.DisplayName)) })
+	s.show(g, func() { s.say("deleted %s; targets follow with the next cycle", plain(g.Name)) })
 	return nil
 }
 

@@ -69,7 +69,7 @@ type heldApproveCmd struct {
 
 // Run implements the verb.
 func (c *heldApproveCmd) Run(s *session) error {
-	return judge(s, c.Pick, "approved", (*admin.Desk).Approve, "next: muster sync "+s.cli.Held.App.App)
+	return judge(s, c.Pick, "approved", desk.Approve, "next: muster sync "+s.cli.Held.App.App)
 }
 
 type heldRejectCmd struct {
@@ -78,10 +78,10 @@ type heldRejectCmd struct {
 
 // Run implements the verb.
 func (c *heldRejectCmd) Run(s *session) error {
-	return judge(s, c.Pick, "rejected", (*admin.Desk).Reject, "they are not proposed again until what speaks for them changes")
+	return judge(s, c.Pick, "rejected", desk.Reject, "they are not proposed again until what speaks for them changes")
 }
 
-func judge(s *session, p pick, past string, do func(*admin.Desk, context.Context, string, admin.Selection) (admin.Held, error), next string) error {
+func judge(s *session, p pick, past string, do func(desk, context.Context, string, admin.Selection) (admin.Held, error), next string) error {
 	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err

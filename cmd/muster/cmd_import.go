@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
-	"github.com/muster-id/muster/internal/source/file"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -34,7 +31,7 @@ nothing.
 
 // Run implements the verb.
 func (c *importCmd) Run(s *session) error {
-	inputs, end, err := c.open(s)
+	files, end, err := c.open(s)
 	defer end()
 	if err != nil {
 		return err
@@ -45,8 +42,8 @@ func (c *importCmd) Run(s *session) error {
 	}
 	defer closeDesk()
 	bar := s.progress("rows")
-	r, err := desk.Import(s, inputs, admin.ImportOptions{
-		Source: c.source(), Full: c.Full, AllowRemovals: c.AllowRemovals, DryRun: c.DryRun, Verbose: c.Verbose,
+	r, err := desk.Import(s, files, admin.ImportOptions{
+		Source: c.Source, Full: c.Full, AllowRemovals: c.AllowRemovals, DryRun: c.DryRun, Verbose: c.Verbose,
 		Progress: func(n int) { bar.count(n) },
 	})
 	bar.end()
@@ -58,7 +55,7 @@ func (c *importCmd) Run(s *session) error {
 }
 
 // open opens the files. What it returns closes those that were opened.
-func (c *importCmd) open(s *session) (inputs []admin.Input, end func(), err error) {
+func (c *importCmd) open(s *session) (files []admin.File, end func(), err error) {
 	var opened []io.Closer
 	end = func() {
 		for _, f := range opened {
@@ -79,13 +76,9 @@ func (c *importCmd) open(s *session) (inputs []admin.Input, end func(), err erro
 				return nil, end, unreadable(name, fmt.Errorf("it is a directory"))
 			}
 		}
-		src, err := file.Open(shown, c.Format, r)
-		if err != nil {
-			return nil, end, &admin.Problem{Exit: admin.ExitUsage, Code: "format", Message: err.Error(), Next: "Muster reads " + strings.Join(file.Formats(), ", ") + "; name the format with --format", Err: err}
-		}
-		inputs = append(inputs, admin.Input{Name: shown, Source: src})
+		files = append(files, admin.File{Name: shown, Format: c.Format, Data: r})
 	}
-	return inputs, end, nil
+	return files, end, nil
 }
 
 // unreadable is the problem of a file that was named and cannot be read.
@@ -95,21 +88,6 @@ func unreadable(name string, err error) *admin.Problem {
 		why = inner.Err.Error()
 	}
 	return &admin.Problem{Exit: admin.ExitUsage, Code: "file", Message: fmt.Sprintf("%s cannot be read: %s", name, why), Next: "check the name and the permissions", Err: err}
-}
-
-// source is the name of the source: as given, else the kind of the first file. So files of one kind
-// that come one after the other, under whatever names, are one source.
-func (c *importCmd) source() string {
-	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(c.Files[0]), "."))
-	switch {
-	case c.Source != "":
-		return c.Source
-	case c.Format != "":
-		return strings.ToLower(c.Format)
-	case extension != "":
-		return extension
-	}
-	return "stdin"
 }
 
 // shownRows is how many rows a person is shown; a script gets them all.

@@ -92,6 +92,9 @@ func (c *logsCmd) follow(s *session, records iter.Seq2[admin.Record, error]) err
 			return fmt.Errorf("writing a record: %w", err)
 		}
 		s.say("%s", line)
+		if s.broken != nil {
+			return s.broken
+		}
 	}
 	return nil
 }

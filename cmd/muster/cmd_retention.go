@@ -23,12 +23,12 @@ func (c *retentionCmd) Help() string {
 // Run implements the verb.
 func (c *retentionCmd) Run(s *session) error {
 	asked := *c != retentionCmd{}
-	_, st, end, err := s.open(!asked)
+	desk, end, err := s.reach(!asked)
 	if err != nil {
 		return err
 	}
 	defer end()
-	r, err := st.Retention(s)
+	r, err := desk.Retention(s)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *retentionCmd) Run(s *session) error {
 		}
 	}
 	if asked {
-		if err := st.SetRetention(s, s.actor(), r); err != nil {
+		if err := desk.SetRetention(s, r); err != nil {
 			return err
 		}
 	}

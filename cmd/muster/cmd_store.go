@@ -41,20 +41,18 @@ type backedUp struct {
 
 // Run implements the verb.
 func (c *backupCmd) Run(s *session) error {
-	_, st, end, err := s.open(true)
+	desk, end, err := s.desk()
 	if err != nil {
 		return err
 	}
 	defer end()
 	if c.File == "-" {
-		return st.Backup(s, s.out)
-	}
-	out := backedUp{File: c.File, Keys: []string{}}
-	if out.Size, err = write(s, st, c.File); err != nil {
+		_, err := desk.Backup(s, s.out)
 		return err
 	}
-	if key, err := st.KeyFingerprint(); err == nil && key != "" {
-		out.Keys = append(out.Keys, key)
+	out, err := write(s, desk, c.File)
+	if err != nil {
+		return err
 	}
 	s.show(out, func() {
 		s.say("wrote %s (%s bytes)", c.File, number(int(out.Size)))
@@ -67,13 +65,14 @@ func (c *backupCmd) Run(s *session) error {
 
 // write makes the backup beside its place and moves it there when it is whole: what has the name is
 // never half a backup.
-func write(s *session, st *store.Store, name string) (size int64, err error) {
+func write(s *session, desk desk, name string) (out backedUp, err error) {
+	out.File = name
 	if _, err := os.Lstat(name); err == nil {
-		return 0, &admin.Problem{Exit: admin.ExitUsage, Code: "exists", Message: name + " is there already", Next: "name another file; a backup never replaces one"}
+		return out, &admin.Problem{Exit: admin.ExitUsage, Code: "exists", Message: name + " is there already", Next: "name another file; a backup never replaces one"}
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // mode 0600
 	if err != nil {
-		return 0, unwritable(name, err)
+		return out, unwritable(name, err)
 	}
 	defer func() {
 		if err != nil {
@@ -81,24 +80,25 @@ func write(s *session, st *store.Store, name string) (size int64, err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err := st.Backup(s, f); err != nil {
-		return 0, err
+	if out.Keys, err = desk.Backup(s, f); err != nil {
+		return out, err
 	}
 	if err := f.Sync(); err != nil {
-		return 0, unwritable(name, err)
+		return out, unwritable(name, err)
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return 0, unwritable(name, err)
+		return out, unwritable(name, err)
 	}
+	out.Size = info.Size()
 	if err := f.Close(); err != nil {
-		return 0, unwritable(name, err)
+		return out, unwritable(name, err)
 	}
 	// A link refuses to replace a file that came meanwhile.
 	if err := os.Link(f.Name(), name); err != nil {
-		return 0, unwritable(name, err)
+		return out, unwritable(name, err)
 	}
-	return info.Size(), os.Remove(f.Name())
+	return out, os.Remove(f.Name())
 }
 
 type restoreCmd struct {

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/directory"
 )
 
@@ -200,14 +201,6 @@ type userDeleteCmd struct {
 	Force bool   `help:"With --erase: also while the person still has an active account."`
 }
 
-// deleted is what deleting somebody did.
-type deleted struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	How     string `json:"how"` // deleted, purged, erased
-	InPlace string `json:"pseudonym,omitempty"`
-}
-
 // Run implements the verb.
 func (c *userDeleteCmd) Run(s *session) error {
 	desk, end, err := s.writingDesk()
@@ -215,24 +208,16 @@ func (c *userDeleteCmd) Run(s *session) error {
 		return err
 	}
 	defer end()
-	out := deleted{How: "deleted"}
-	var u directory.User
+	how := admin.Delete
 	switch {
 	case c.Erase:
-		out.How = "erased"
-		u, out.InPlace, err = desk.EraseUser(s, c.Name, c.Force)
-	default:
-		if c.Purge {
-			out.How = "purged"
-		}
-		u, err = desk.DeleteUser(s, c.Name, c.Purge)
+		how = admin.Erase
+	case c.Purge:
+		how = admin.Purge
 	}
+	out, err := desk.RemoveUser(s, c.Name, how, c.Force)
 	if err != nil {
 		return err
-	}
-	out.ID, out.Name = u.ID, u.UserName
-	if c.Erase {
-		out.Name = out.InPlace
 	}
 	s.show(out, func() { s.say("%s %s; accounts follow with the next cycle", out.How, plain(out.Name)) })
 	return nil

@@ -30,10 +30,13 @@ type streams struct {
 
 // commands is the whole command line; kong reads the tags.
 type commands struct {
-	Data     string `default:"./muster-data" env:"MUSTER_DATA" placeholder:"DIR" help:"Directory with everything that Muster keeps (${default})."`
-	Database string `env:"MUSTER_DATABASE" placeholder:"URL" help:"postgres:// URL: keep the state there instead."`
-	Output   string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"Form of what is printed (${default})."`
-	LogLevel string `enum:"off,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (${default})."`
+	Data      string `default:"./muster-data" env:"MUSTER_DATA" placeholder:"DIR" help:"Directory with everything that Muster keeps (${default})."`
+	Database  string `env:"MUSTER_DATABASE" placeholder:"URL" help:"postgres:// URL: keep the state there instead."`
+	Server    string `env:"MUSTER_SERVER" placeholder:"URL" help:"Talk to a running muster serve at this address; wins over --data and --database."`
+	Token     string `env:"MUSTER_TOKEN" placeholder:"TOKEN" help:"Token for --server, made by muster token create; better in the variable, where other users do not see it."`
+	PlainHTTP bool   `name:"plain-http" env:"MUSTER_PLAIN_HTTP" help:"Send the token to a --server without TLS beyond this machine, too."`
+	Output    string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"Form of what is printed (${default})."`
+	LogLevel  string `enum:"off,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (${default})."`
 
 	Demo    demoCmd      `cmd:"" group:"start" help:"Show the main job on a made-up company and an emulated Slack."`
 	Import  importCmd    `cmd:"" group:"directory" help:"Bring people and groups of files into the directory."`
@@ -58,6 +61,7 @@ type commands struct {
 	Audit   auditCmd     `cmd:"" group:"operations" help:"The audit log: what administrators did."`
 	Notify  notifyCmd    `cmd:"" group:"operations" help:"Who is told what by mail and webhooks."`
 	Keep    retentionCmd `cmd:"" name:"retention" group:"operations" help:"How long each log is kept."`
+	Tokens  tokenCmd     `cmd:"" name:"token" group:"operations" help:"Tokens that let programs in: create, list, revoke."`
 	Doctor  doctorCmd    `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
 
 	Admin  adminCmd  `cmd:"" group:"people" help:"Who may use the console."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,8 +20,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/connector/connectortest"
 	"github.com/muster-id/muster/internal/slackemulator"
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/web"
 )
 
 func TestMain(m *testing.M) {
@@ -30,13 +35,78 @@ func TestMain(m *testing.M) {
 // ($SLACK) and a SCIM target that nobody of it shares code with ($SCIM) over HTTP.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
-		Setup: setup,
+	p := scripts(false)
+	p.Dir, p.Setup = "testdata", setup
+	testscript.Run(t, p)
+}
+
+// local are the scripts that are about this machine and its data directory: the others say the same
+// whether the commands work there or over a server.
+var local = []string{"demo", "emulator", "operations", "usage", "server"}
+
+// TestScriptsOverServer runs the scripts with --server: the same commands get the same answers, errors
+// and exit statuses from the API of a server as from a data directory.
+func TestScriptsOverServer(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := scripts(true)
+	p.Files = slices.DeleteFunc(files, func(name string) bool {
+		return slices.Contains(local, strings.TrimSuffix(filepath.Base(name), ".txtar"))
+	})
+	p.Setup = func(env *testscript.Env) error {
+		if err := setup(env); err != nil {
+			return err
+		}
+		url, token, err := serveAPI(env)
+		env.Setenv("MUSTER_SERVER", url)
+		env.Setenv("MUSTER_TOKEN", token)
+		return err
+	}
+	testscript.Run(t, p)
+}
+
+// scripts are what all scripts are run with. The condition [server] tells them which way they run.
+func scripts(server bool) testscript.Params {
+	return testscript.Params{
+		RequireExplicitExec: true, RequireUniqueNames: true,
+		Condition: func(name string) (bool, error) {
+			if name != "server" {
+				return false, fmt.Errorf("there is no condition %s", name)
+			}
+			return server, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": jsonCommand, "writes": writes, "slack": slackCommand, "narrow": narrow, "keep": keep,
 		},
+	}
+}
+
+// serveAPI serves the API over a new data directory of a script, and returns its address and a token
+// of an owner.
+func serveAPI(env *testscript.Env) (url, token string, err error) {
+	st, err := store.Open(context.Background(), store.Config{Data: filepath.Join(env.WorkDir, "server-data")})
+	if err != nil {
+		return "", "", err
+	}
+	desk := admin.New(st, admin.Options{By: store.Actor{Name: "test", Via: "test"}, Protocols: protocols, Version: "test"})
+	made, err := desk.CreateToken(context.Background(), admin.TokenRequest{Role: string(admin.Owner), Name: "script"})
+	if err != nil {
+		return "", "", errors.Join(err, st.Close())
+	}
+	handler, err := web.New(web.Options{Desk: desk, Version: "test"})
+	if err != nil {
+		return "", "", errors.Join(err, st.Close())
+	}
+	server := httptest.NewServer(handler)
+	env.Defer(func() {
+		server.CloseClientConnections()
+		server.Close()
+		_ = st.Close() // the directory goes with the script
 	})
+	return server.URL, made.Secret, nil
 }
 
 // targets are the targets of one script.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/client"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -53,15 +54,22 @@ func (w *watched) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// desk opens the state for reading: it works beside whoever writes.
-func (s *session) desk() (*admin.Desk, func(), error) {
-	d, _, end, err := s.open(true)
-	return d, end, err
-}
+// desk opens the state for reading, which works beside whoever writes, or the way to the server.
+func (s *session) desk() (desk, func(), error) { return s.reach(true) }
 
-// writingDesk opens the state for changes: one process at a time, on the embedded default.
-func (s *session) writingDesk() (*admin.Desk, func(), error) {
-	d, _, end, err := s.open(false)
+// writingDesk opens the state for changes, one process at a time on the embedded default, or the way
+// to the server.
+func (s *session) writingDesk() (desk, func(), error) { return s.reach(false) }
+
+func (s *session) reach(readOnly bool) (desk, func(), error) {
+	if s.cli.Server != "" {
+		c, err := client.New(client.Options{Server: s.cli.Server, Token: s.cli.Token, AllowHTTP: s.cli.PlainHTTP, Version: versionOf().Version})
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, c.Close, nil
+	}
+	d, _, end, err := s.open(readOnly)
 	return d, end, err
 }
 
@@ -85,10 +93,10 @@ func (s *session) open(readOnly bool) (*admin.Desk, *store.Store, func(), error)
 // config says where the state is.
 func (s *session) config(readOnly bool) (store.Config, error) {
 	c := store.Config{Data: s.cli.Data, Database: s.cli.Database, ReadOnly: readOnly, Command: "muster " + s.verb, Log: s.log()}
-	if server, _ := environment("MUSTER_SERVER"); server != "" {
+	if s.cli.Server != "" {
 		return c, &admin.Problem{
-			Exit: admin.ExitUsage, Code: "no_server", Message: "MUSTER_SERVER is set, and this version of muster cannot talk to a server: it works on --data or --database",
-			Next: "unset MUSTER_SERVER",
+			Exit: admin.ExitUsage, Code: "no_server", Message: "`muster " + s.verb + "` works on --data or --database alone, and not over --server",
+			Next: "run it where the state is, without --server and MUSTER_SERVER",
 		}
 	}
 	if text, _ := environment("MUSTER_KEY"); text != "" {

@@ -2,14 +2,19 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/config"
 	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -55,6 +60,75 @@ func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
+	return configurationOf(app)
+}
+
+// CreateApplication makes an application of an entry of the declarative form; an application of that
+// name must not be there yet.
+func (d *Desk) CreateApplication(ctx context.Context, entry map[string]any) (config.Changes, error) {
+	return d.declare(ctx, entry, func(before *provision.Application) error {
+		if before != nil {
+			return usage(string(store.ErrExists), "change it, or take another name", "there is already an application %s", before.Name)
+		}
+		return nil
+	})
+}
+
+// ReplaceApplication makes an application exactly what an entry of the declarative form says, if it
+// is still at one of the versions that match names, as If-Match writes them. A secret that the entry
+// lacks is kept.
+func (d *Desk) ReplaceApplication(ctx context.Context, name string, entry map[string]any, match string) (config.Changes, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	entry = maps.Clone(entry)
+	if entry["name"] == nil {
+		entry["name"] = app.Name
+	}
+	if given, ok := entry["name"].(string); !ok || directory.Key(given) != directory.Key(app.Name) {
+		return config.Changes{}, usage(string(store.ErrInvalid), "give the name that it has", "the document is of another application than %s", app.Name)
+	}
+	return d.declare(ctx, entry, func(before *provision.Application) error {
+		if before == nil {
+			return usage(string(store.ErrNotFound), "", "application %s is gone", app.Name)
+		}
+		doc, err := configurationOf(before)
+		if err == nil && !directory.Matches(match, Version(doc)) {
+			err = usage(string(store.ErrChanged), "read it again and repeat the change", "%s has been changed by somebody else meanwhile", before.Name)
+		}
+		return err
+	})
+}
+
+// declare applies one entry of the declarative form.
+func (d *Desk) declare(ctx context.Context, entry map[string]any, holds func(*provision.Application) error) (config.Changes, error) {
+	entry = maps.Clone(entry)
+	delete(entry, "id")
+	b, err := json.Marshal(map[string]any{"applications": []any{entry}})
+	if err != nil {
+		return config.Changes{}, fmt.Errorf("writing an application: %w", err)
+	}
+	nothing := Source{
+		Env:      func(string) (string, bool) { return "", false },
+		ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
+	}
+	doc, err := d.parse([]config.File{{Name: "document", Data: b}}, nothing)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	return config.ApplyIf(ctx, d.store, doc, d.by, holds)
+}
+
+// Version names the state of an application's configuration as an entity tag. Secrets are not part of
+// it.
+func Version(configuration map[string]any) string {
+	b, _ := json.Marshal(configuration) // it has been read from JSON
+	sum := sha256.Sum256(b)
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
+}
+
+func configurationOf(app *provision.Application) (map[string]any, error) {
 	b, err := json.Marshal(app)
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration of %s: %w", app.Name, err)
@@ -65,12 +139,12 @@ func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, 
 
 // DeleteApplication removes an application with all that Muster knows of its accounts. The accounts
 // stay at the target as they are.
-func (d *Desk) DeleteApplication(ctx context.Context, name string) (*provision.Application, error) {
+func (d *Desk) DeleteApplication(ctx context.Context, name string) (Removed, error) {
 	app, err := d.store.Application(ctx, name)
 	if err != nil {
-		return nil, err
+		return Removed{}, err
 	}
-	return app, d.store.DeleteApplication(ctx, d.by, app.ID)
+	return Removed{ID: app.ID, Name: app.Name, How: "deleted"}, d.store.DeleteApplication(ctx, d.by, app.ID)
 }
 
 // Assign gives a user or a group to an application and reports whether that changed anything.

@@ -88,30 +88,7 @@ func (d *Desk) AccountPage(ctx context.Context, name string, q store.AccountQuer
 
 // RecordPage returns records of the provisioning log, the newest first, from after one on.
 func (d *Desk) RecordPage(ctx context.Context, f LogFilter, after string) ([]Record, string, error) {
-	q, names, err := d.logQuery(ctx, f)
-	if err != nil {
-		return nil, "", err
-	}
-	q.Newest, q.Limit = true, f.Last+1
-	if after != "" {
-		if q.After, err = d.store.OperationByID(ctx, after); err != nil {
-			return nil, "", err
-		}
-	}
-	page, err := d.store.Log(ctx, q)
-	if err != nil {
-		return nil, "", err
-	}
-	next := ""
-	if len(page) > f.Last {
-		page = page[:f.Last]
-		next = page[f.Last-1].ID
-	}
-	records := make([]Record, len(page))
-	for i, o := range page {
-		records[i] = recordOf(o, names.of(ctx, d, o.AppID))
-	}
-	return records, next, nil
+	return d.LogPage(ctx, f, true, after, f.Last)
 }
 
 // Record returns one record of the provisioning log.
@@ -183,7 +160,7 @@ func (d *Desk) PlanByID(ctx context.Context, name, id string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary)}, nil
+	return d.planOf(ctx, app, c)
 }
 
 // PlanPage returns a page of the operations of a plan.

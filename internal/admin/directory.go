@@ -19,25 +19,15 @@ const pageSize = 500
 // them to one state, nil takes both.
 func (d *Desk) Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error] {
 	return pages(func(after string) ([]directory.User, string, error) {
-		return d.UsersPage(ctx, search, inactive, after, pageSize)
+		return d.UserPage(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: pageSize})
 	})
-}
-
-// UsersPage returns one page of [Desk.Users], and where the next one begins, "" after the last.
-func (d *Desk) UsersPage(ctx context.Context, search string, inactive *bool, after string, limit int) ([]directory.User, string, error) {
-	return d.store.Users(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: limit})
 }
 
 // Groups yields the groups whose names contain search, by name.
 func (d *Desk) Groups(ctx context.Context, search string) iter.Seq2[directory.Group, error] {
 	return pages(func(after string) ([]directory.Group, string, error) {
-		return d.GroupsPage(ctx, search, after, pageSize)
+		return d.GroupPage(ctx, store.GroupQuery{Search: search, After: after, Limit: pageSize})
 	})
-}
-
-// GroupsPage returns one page of [Desk.Groups], and where the next one begins, "" after the last.
-func (d *Desk) GroupsPage(ctx context.Context, search, after string, limit int) ([]directory.Group, string, error) {
-	return d.store.Groups(ctx, store.GroupQuery{Search: search, After: after, Limit: limit})
 }
 
 // pages turns a function that returns pages into a sequence.
@@ -194,12 +184,26 @@ func (d *Desk) AddGroup(ctx context.Context, name string, members []string) (map
 }
 
 // DeleteGroup takes a group out of the directory.
-func (d *Desk) DeleteGroup(ctx context.Context, name string) (directory.Group, error) {
+func (d *Desk) DeleteGroup(ctx context.Context, name string) (Removed, error) {
 	g, err := d.store.GroupByName(ctx, name)
 	if err != nil {
-		return g, err
+		return Removed{}, err
 	}
-	return g, d.store.DeleteGroup(ctx, d.by, g.ID)
+	return Removed{ID: g.ID, Name: g.DisplayName, How: "deleted"}, d.store.DeleteGroup(ctx, d.by, g.ID)
+}
+
+// EditGroup changes attributes of a group by their paths, such as displayName; match is as that of
+// [Desk.EditUser].
+func (d *Desk) EditGroup(ctx context.Context, name string, attributes map[string]any, match string) (resource map[string]any, changed bool, err error) {
+	g, err := d.store.GroupByName(ctx, name)
+	if err != nil {
+		return nil, false, err
+	}
+	if g, changed, err = d.store.UpdateGroup(ctx, d.by, g.ID, store.GroupEdit{Attributes: attributes, Match: match}); err != nil {
+		return nil, false, err
+	}
+	resource, err = d.store.GroupResource(ctx, g.ID)
+	return resource, changed, err
 }
 
 // MemberChange is what adding or removing members did.

@@ -65,30 +65,45 @@ func Doctor(ctx context.Context, c store.Config, protocols map[string]Protocol) 
 		return out
 	}
 	defer s.Close()
+	out.state(ctx, New(s, Options{Protocols: protocols}))
+	return out
+}
+
+// Doctor looks at the open state as [Doctor] does.
+func (d *Desk) Doctor(ctx context.Context) Checkup {
+	out := Checkup{OK: true}
+	if !d.store.Postgres() {
+		out.directory(d.store.Dir())
+	}
+	out.state(ctx, d)
+	return out
+}
+
+// state looks at what is in the database.
+func (c *Checkup) state(ctx context.Context, d *Desk) {
+	s := d.store
 	schema, err := s.Schema(ctx)
 	if err == nil {
 		err = s.Check(ctx)
 	}
 	if err != nil {
 		p := Explain(err)
-		out.add("database", failure, p.Next, "%s", p.Message)
-		return out
+		c.add("database", failure, p.Next, "%s", p.Message)
+		return
 	}
-	out.add("database", fine, "", "is whole, at schema %d", schema)
-	out.clock(ctx, s)
-	d := New(s, Options{Protocols: protocols})
+	c.add("database", fine, "", "is whole, at schema %d", schema)
+	c.clock(ctx, s)
 	apps, err := s.Applications(ctx)
 	if err != nil {
-		out.add("applications", failure, "", "cannot be read: %v", err)
-		return out
+		c.add("applications", failure, "", "cannot be read: %v", err)
+		return
 	}
 	if len(apps) == 0 {
-		out.add("applications", warning, "`muster config apply FILE` makes one", "there are none")
+		c.add("applications", warning, "`muster config apply FILE` makes one", "there are none")
 	}
 	for _, app := range apps {
-		out.application(ctx, d, app)
+		c.application(ctx, d, app)
 	}
-	return out
 }
 
 // directory looks at the data directory: there, closed to others, with room.

@@ -76,21 +76,53 @@ func (d *Desk) driftCounts(ctx context.Context, app *provision.Application) (Dri
 // Findings yields what the last complete reconcile of an application found, by kind and account; kind narrows
 // it to one of [provision.DriftKinds], "" is all.
 func (d *Desk) Findings(ctx context.Context, name string, kind provision.DriftKind) iter.Seq2[DriftFinding, error] {
-	return func(yield func(DriftFinding, error) bool) {
-		app, err := d.store.Application(ctx, name)
-		if err == nil && kind != "" && !slices.Contains(provision.DriftKinds, kind) {
-			err = usage("usage", "use one of "+driftKinds(), "there is no kind of drift %q", kind)
-		}
+	return pages(func(after string) ([]DriftFinding, string, error) {
+		return d.FindingsPage(ctx, name, kind, after, pageSize)
+	})
+}
+
+// FindingsPage returns one page of [Desk.Findings], and where the next one begins, "" after the last.
+func (d *Desk) FindingsPage(ctx context.Context, name string, kind provision.DriftKind, after string, limit int) ([]DriftFinding, string, error) {
+	app, err := d.store.Application(ctx, name)
+	if err == nil && kind != "" && !slices.Contains(provision.DriftKinds, kind) {
+		err = usage("usage", "use one of "+driftKinds(), "there is no kind of drift %q", kind)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	kinds := provision.DriftKinds
+	if kind != "" {
+		kinds = []provision.DriftKind{kind}
+	}
+	var last *store.Drift
+	if after != "" {
+		parts, err := parts(after, 4)
 		if err != nil {
-			yield(DriftFinding{}, err)
-			return
+			return nil, "", err
 		}
-		for _, k := range provision.DriftKinds {
-			if (kind == "" || kind == k) && !d.findings(ctx, app.ID, k, yield) {
-				return
-			}
+		last = &store.Drift{Kind: provision.DriftKind(parts[0]), Type: directory.Kind(parts[1]), Account: provision.Subject{ID: parts[2]}, Member: provision.Subject{ID: parts[3]}}
+		if i := slices.Index(kinds, last.Kind); i >= 0 {
+			kinds = kinds[i:]
+		} else {
+			return nil, "", errPlace
 		}
 	}
+	out := []DriftFinding{}
+	for _, k := range kinds {
+		page, err := d.store.Drift(ctx, store.DriftQuery{AppID: app.ID, Kind: k, After: last, Limit: limit - len(out)})
+		if err != nil {
+			return nil, "", err
+		}
+		for _, f := range page {
+			out = append(out, findingOf(f))
+		}
+		if len(out) == limit {
+			end := page[len(page)-1]
+			return out, place(string(end.Kind), string(end.Type), end.Account.ID, end.Member.ID), nil
+		}
+		last = nil
+	}
+	return out, "", nil
 }
 
 func driftKinds() string {
@@ -99,25 +131,6 @@ func driftKinds() string {
 		names[i] = string(k)
 	}
 	return strings.Join(names, ", ")
-}
-
-func (d *Desk) findings(ctx context.Context, appID string, kind provision.DriftKind, yield func(DriftFinding, error) bool) bool {
-	q := store.DriftQuery{AppID: appID, Kind: kind, Limit: pageSize}
-	for {
-		page, err := d.store.Drift(ctx, q)
-		if err != nil {
-			return yield(DriftFinding{}, err) && false
-		}
-		for _, f := range page {
-			if !yield(findingOf(f), nil) {
-				return false
-			}
-		}
-		if len(page) < q.Limit {
-			return true
-		}
-		q.After = page[len(page)-1]
-	}
 }
 
 func findingOf(f *store.Drift) DriftFinding {

@@ -1,23 +1,29 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"path/filepath"
+	"strings"
 
 	"github.com/muster-id/muster/internal/source"
+	"github.com/muster-id/muster/internal/source/file"
 	"github.com/muster-id/muster/internal/store"
 )
 
-// Input is one file of an import, opened.
-type Input struct {
-	Name   string // for messages, where there are several
-	Source source.Source
+// File is one file of an import.
+type File struct {
+	Name   string // for messages and, where no format is given, for the format
+	Format string // csv, ldif, json; "" lets the name and the content tell
+	Data   io.Reader
 }
 
 // ImportOptions say how files are brought into the directory.
 type ImportOptions struct {
-	Source        string // name of the source
+	Source        string // name of the source; "" takes the format of the first file
 	Full          bool   // the files together are all of the source
 	AllowRemovals bool   // overrides the guard of Full
 	DryRun        bool
@@ -26,33 +32,62 @@ type ImportOptions struct {
 }
 
 // Import brings files into the directory, several as if they were one.
-func (d *Desk) Import(ctx context.Context, inputs []Input, o ImportOptions) (store.ImportResult, error) {
-	var src source.Source = chain(inputs)
+func (d *Desk) Import(ctx context.Context, files []File, o ImportOptions) (store.ImportResult, error) {
+	if len(files) == 0 {
+		return store.ImportResult{}, usage("usage", "give one or more", "there is no file to import")
+	}
+	var inputs chain
+	for _, f := range files {
+		src, err := file.Open(f.Name, f.Format, f.Data)
+		if err != nil {
+			return store.ImportResult{}, &Problem{Exit: ExitUsage, Code: "format", Message: err.Error(), Next: "Muster reads " + strings.Join(file.Formats(), ", ") + "; name the format with --format", Err: err}
+		}
+		inputs = append(inputs, input{f.Name, src})
+	}
+	o.Source = cmp.Or(o.Source, sourceOf(files[0]))
+	return d.bring(ctx, inputs, o)
+}
+
+// bring has the store read what has been opened.
+func (d *Desk) bring(ctx context.Context, inputs chain, o ImportOptions) (store.ImportResult, error) {
+	var src source.Source = inputs
 	if len(inputs) == 1 {
-		src = inputs[0].Source
+		src = inputs[0].source
 	}
 	return d.store.Import(ctx, src, store.ImportOptions{
 		Source: o.Source, Full: o.Full, AllowRemovals: o.AllowRemovals, DryRun: o.DryRun, Verbose: o.Verbose, Actor: d.by, Progress: o.Progress,
 	})
 }
 
+// sourceOf names a source that nobody has named: by the kind of the first file. So files of one kind
+// that come one after the other, under whatever names, are one source.
+func sourceOf(f File) string {
+	return cmp.Or(strings.ToLower(f.Format), strings.ToLower(strings.TrimPrefix(filepath.Ext(f.Name), ".")), "stdin")
+}
+
+// input is a file that has been opened.
+type input struct {
+	name   string
+	source source.Source
+}
+
 // chain is several files read one after the other; messages say which one they are about.
-type chain []Input
+type chain []input
 
 // Records implements [source.Source].
 func (c chain) Records() iter.Seq2[source.Record, error] {
 	return func(yield func(source.Record, error) bool) {
 		for _, in := range c {
-			for rec, err := range in.Source.Records() {
+			for rec, err := range in.source.Records() {
 				if err != nil {
-					yield(rec, fmt.Errorf("%s: %w", in.Name, err))
+					yield(rec, fmt.Errorf("%s: %w", in.name, err))
 					return
 				}
 				if rec.Err != nil {
-					rec.Err = fmt.Errorf("%s: %w", in.Name, rec.Err)
+					rec.Err = fmt.Errorf("%s: %w", in.name, rec.Err)
 				}
 				for i, w := range rec.Warnings {
-					rec.Warnings[i] = in.Name + ": " + w
+					rec.Warnings[i] = in.name + ": " + w
 				}
 				if !yield(rec, nil) {
 					return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -83,43 +84,55 @@ type LogFilter struct {
 
 // Log yields the records that a filter picks, the oldest first.
 func (d *Desk) Log(ctx context.Context, f LogFilter) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		q, names, err := d.logQuery(ctx, f)
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
-		if f.Last > 0 {
-			q.Newest, q.Limit = true, f.Last
-			page, err := d.store.Log(ctx, q)
+	if f.Last > 0 {
+		return func(yield func(Record, error) bool) {
+			page, _, err := d.LogPage(ctx, f, true, "", f.Last)
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			for _, o := range slices.Backward(page) {
-				if !yield(recordOf(o, names.of(ctx, d, o.AppID)), nil) {
+			for _, r := range slices.Backward(page) {
+				if !yield(r, nil) {
 					return
 				}
 			}
-			return
-		}
-		for q.Limit = pageSize; ; {
-			page, err := d.store.Log(ctx, q)
-			if err != nil {
-				yield(Record{}, err)
-				return
-			}
-			for _, o := range page {
-				if !yield(recordOf(o, names.of(ctx, d, o.AppID)), nil) {
-					return
-				}
-			}
-			if len(page) < q.Limit {
-				return
-			}
-			q.After = page[len(page)-1]
 		}
 	}
+	return pages(func(after string) ([]Record, string, error) { return d.LogPage(ctx, f, false, after, pageSize) })
+}
+
+// LogPage returns one page of the records that a filter picks, and where the next one begins, ""
+// after the last.
+func (d *Desk) LogPage(ctx context.Context, f LogFilter, newest bool, after string, limit int) ([]Record, string, error) {
+	q, names, err := d.logQuery(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	if after != "" {
+		parts, err := parts(after, 2)
+		if err != nil {
+			return nil, "", err
+		}
+		ms, err := strconv.ParseInt(parts[0], 10, 64)
+		if err != nil {
+			return nil, "", errPlace
+		}
+		q.After = &store.Operation{Finished: time.UnixMilli(ms), ID: parts[1]}
+	}
+	q.Newest, q.Limit = newest, limit
+	page, err := d.store.Log(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]Record, len(page))
+	for i, o := range page {
+		out[i] = recordOf(o, names.of(ctx, d, o.AppID))
+	}
+	if len(page) < limit {
+		return out, "", nil
+	}
+	last := page[limit-1]
+	return out, place(strconv.FormatInt(last.Finished.UnixMilli(), 10), last.ID), nil
 }
 
 // lookBack is how far behind the newest record a follower reads again: on PostgreSQL a record may

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -121,59 +122,116 @@ func (d *Desk) plan(ctx context.Context, app *provision.Application, o cycle.Opt
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary), Undoes: c.Undoes}
-	counts, err := d.store.Counts(ctx, c.ID)
-	for _, n := range counts[store.Failed] {
-		p.Summary.Skip += n // see Operation.Problem
-	}
-	return p, err
+	return d.planOf(ctx, app, c)
 }
 
 // order is how the operations of a plan are told: what makes and changes accounts first, then what
 // takes them away, then what needs nothing.
 var order = []provision.Action{provision.Create, provision.Enable, provision.Update, provision.Disable, provision.Delete, provision.Skip}
 
+// stretch is a part of a plan that is read in one order.
+type stretch struct {
+	state  store.State
+	action provision.Action
+}
+
+// stretches are all parts of a plan, in the order in which they are told.
+var stretches = func() (all []stretch) {
+	for _, action := range order {
+		for _, state := range []store.State{store.Planned, store.Held, store.Skipped} {
+			all = append(all, stretch{state, action})
+		}
+	}
+	for _, action := range order {
+		all = append(all, stretch{store.Failed, action})
+	}
+	return all
+}()
+
 // Operations yields the operations of a plan by action, those that are held and those that cannot be
 // done after the others of their kind.
 func (d *Desk) Operations(ctx context.Context, planID string) iter.Seq2[Operation, error] {
-	return func(yield func(Operation, error) bool) {
-		counts, err := d.store.Counts(ctx, planID)
-		if err != nil {
-			yield(Operation{}, err)
-			return
-		}
-		for _, action := range order {
-			for _, state := range []store.State{store.Planned, store.Held, store.Skipped} {
-				if counts[state][action] > 0 && !d.operations(ctx, planID, state, action, yield) {
-					return
-				}
-			}
-		}
-		for _, action := range order {
-			if counts[store.Failed][action] > 0 && !d.operations(ctx, planID, store.Failed, action, yield) {
-				return
-			}
-		}
-	}
+	return pages(func(after string) ([]Operation, string, error) {
+		return d.OperationsPage(ctx, planID, after, pageSize)
+	})
 }
 
-func (d *Desk) operations(ctx context.Context, planID string, state store.State, action provision.Action, yield func(Operation, error) bool) bool {
-	var last *store.Operation
-	for {
-		page, err := d.store.PlannedOperations(ctx, planID, state, action, last, pageSize)
+// OperationsPage returns one page of [Desk.Operations], and where the next one begins, "" after the
+// last.
+func (d *Desk) OperationsPage(ctx context.Context, planID, after string, limit int) ([]Operation, string, error) {
+	at, last, err := planPlace(after)
+	if err != nil {
+		return nil, "", err
+	}
+	counts, err := d.store.Counts(ctx, planID)
+	if err != nil {
+		return nil, "", err
+	}
+	out := []Operation{}
+	for ; at < len(stretches); at, last = at+1, nil {
+		part := stretches[at]
+		if counts[part.state][part.action] == 0 {
+			continue
+		}
+		page, err := d.store.PlannedOperations(ctx, planID, part.state, part.action, last, limit-len(out))
 		if err != nil {
-			return yield(Operation{}, err) && false
+			return nil, "", err
 		}
 		for _, o := range page {
-			if !yield(operationOf(o), nil) {
-				return false
-			}
+			out = append(out, operationOf(o))
 		}
-		if len(page) < pageSize {
-			return true
+		if len(out) == limit {
+			return out, placeInPlan(at, page[len(page)-1]), nil
 		}
-		last = page[pageSize-1]
 	}
+	return out, "", nil
+}
+
+// placeInPlan and planPlace carry the place in a plan out to the caller and back.
+func placeInPlan(at int, last *store.Operation) string {
+	return place(fmt.Sprint(at), fmt.Sprint(int(last.Urgency)), fmt.Sprint(last.Rank), last.ID)
+}
+
+func planPlace(after string) (at int, last *store.Operation, err error) {
+	if after == "" {
+		return 0, nil, nil
+	}
+	parts, err := parts(after, 4)
+	if err != nil {
+		return 0, nil, err
+	}
+	numbers := make([]int, 3)
+	for i := range numbers {
+		if numbers[i], err = strconv.Atoi(parts[i]); err != nil || numbers[i] < 0 {
+			return 0, nil, errPlace
+		}
+	}
+	return numbers[0], &store.Operation{Operation: provision.Operation{Urgency: provision.Urgency(numbers[1])}, Rank: numbers[2], ID: parts[3]}, nil
+}
+
+// FindPlan returns a plan that nobody has run yet, by its id alone.
+func (d *Desk) FindPlan(ctx context.Context, id string) (Plan, error) {
+	c, err := d.store.PlanByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Plan{}, usage(string(store.ErrNotFound), "make one with `muster plan`", "there is no plan %s", id)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	app, err := d.store.Application(ctx, c.AppID)
+	if err != nil {
+		return Plan{}, err
+	}
+	return d.planOf(ctx, app, c)
+}
+
+func (d *Desk) planOf(ctx context.Context, app *provision.Application, c *store.Cycle) (Plan, error) {
+	p := Plan{ID: c.ID, Application: app.Name, Cycle: c.Type, Summary: summaryOf(c.Summary), Undoes: c.Undoes}
+	counts, err := d.store.Counts(ctx, c.ID)
+	for _, n := range counts[store.Failed] {
+		p.Summary.Skip += n // see Operation.Problem
+	}
+	return p, err
 }
 
 // Run is what a cycle did.

@@ -19,7 +19,7 @@ const (
 	Reader   Role = "reader"   // looks at everything but secrets
 	Operator Role = "operator" // also plans, runs cycles, tests connections, provisions, approves and rejects
 	Admin    Role = "admin"    // also changes the directory, applications and their configuration
-	Owner    Role = "owner"    // also gives rights: tokens; retention, erasing people, backups
+	Owner    Role = "owner"    // also gives rights (tokens), says how long logs are kept, takes backups
 )
 
 // Roles are all roles, from the least to the most.
@@ -45,15 +45,22 @@ type IssuedToken struct {
 	Secret string `json:"token"`
 }
 
-// CreateToken makes a token. Without a name it gets one from its role; expires may be nil for never.
-func (d *Desk) CreateToken(ctx context.Context, role Role, name string, expires *time.Time) (IssuedToken, error) {
-	role, err := ParseRole(string(role))
+// TokenRequest says what token is wanted.
+type TokenRequest struct {
+	Role    string     `json:"role" doc:"reader, operator, admin or owner."`
+	Name    string     `json:"name,omitempty" maxLength:"200" doc:"From the role and the time, when it is left out."`
+	Expires *time.Time `json:"expires,omitempty" doc:"Never, when it is left out."`
+}
+
+// CreateToken makes a token.
+func (d *Desk) CreateToken(ctx context.Context, t TokenRequest) (IssuedToken, error) {
+	role, err := ParseRole(t.Role)
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	named := cmp.Or(name, fmt.Sprintf("%s-%s", role, d.store.Now().Format("20060102-150405.000")))
-	t, secret, err := d.store.CreateToken(ctx, d.by, store.Token{Name: named, Role: string(role), Expires: expires})
-	return IssuedToken{Token: t, Secret: secret}, err
+	name := cmp.Or(t.Name, fmt.Sprintf("%s-%s", role, d.store.Now().Format("20060102-150405.000")))
+	made, secret, err := d.store.CreateToken(ctx, d.by, store.Token{Name: name, Role: string(role), Expires: t.Expires})
+	return IssuedToken{Token: made, Secret: secret}, err
 }
 
 // Tokens returns all tokens by name, without what is sent as the token.

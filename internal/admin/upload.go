@@ -3,12 +3,10 @@ package admin
 import (
 	"bytes"
 	"context"
-	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/muster-id/muster/internal/source/csv"
-	"github.com/muster-id/muster/internal/source/file"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -33,12 +31,7 @@ func (u Upload) csv() bool { return strings.EqualFold(filepath.Ext(u.Name), ".cs
 // ImportUpload brings an upload into the directory.
 func (d *Desk) ImportUpload(ctx context.Context, u Upload, o ImportOptions) (store.ImportResult, error) {
 	if u.csv() && len(u.Columns) > 0 {
-		return d.Import(ctx, []Input{{Name: u.Name, Source: csv.Named(bytes.NewReader(u.Data), u.Columns)}}, o)
+		return d.bring(ctx, chain{{u.Name, csv.Named(bytes.NewReader(u.Data), u.Columns)}}, o)
 	}
-	var r io.ReadSeeker = bytes.NewReader(u.Data)
-	src, err := file.Open(u.Name, "", r)
-	if err != nil {
-		return store.ImportResult{}, usage("format", "Muster reads "+strings.Join(file.Formats(), ", "), "%v", err)
-	}
-	return d.Import(ctx, []Input{{Name: u.Name, Source: src}}, o)
+	return d.Import(ctx, []File{{Name: u.Name, Data: bytes.NewReader(u.Data)}}, o)
 }

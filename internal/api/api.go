@@ -4,9 +4,8 @@
 package api
 
 import (
-	"time"
-
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -63,16 +62,51 @@ type Edit struct {
 	Attributes map[string]any `json:"attributes" doc:"SCIM paths and their new values; an empty text or null clears."`
 }
 
+// Groups is a page of groups.
+type Groups struct {
+	Groups []Resource `json:"groups" doc:"SCIM resources without members, and the source that brought them."`
+	Page
+}
+
+// SourceKey is where documents of lists tell the source that brought a user or a group.
+const SourceKey = "source"
+
+// NewGroup asks for a group.
+type NewGroup struct {
+	DisplayName string   `json:"displayName" minLength:"1"`
+	Members     []string `json:"members,omitempty" doc:"Users (userName, e-mail address, id) and groups (name, id)."`
+}
+
+// Members is a page of the direct members of a group.
+type Members struct {
+	Members []Member `json:"members"`
+	Page
+}
+
+// Member is a user or a group within a group.
+type Member struct {
+	Type string `json:"type" enum:"user,group"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// MemberEdit asks for members to come and go, all of them or none.
+type MemberEdit struct {
+	Add    []string `json:"add,omitempty" doc:"Users (userName, e-mail address, id) and groups (name, id)."`
+	Remove []string `json:"remove,omitempty"`
+}
+
+// ChangedHeader tells whether an edit changed anything: true or false.
+const ChangedHeader = "Muster-Changed"
+
+// ImportProgress is how far an import has come.
+type ImportProgress struct {
+	Records int `json:"records"`
+}
+
 // Applications is the list of applications.
 type Applications struct {
 	Applications []admin.Listed `json:"applications"`
-}
-
-// NewToken asks for a token.
-type NewToken struct {
-	Role    string     `json:"role" enum:"owner,admin,operator,reader"`
-	Name    string     `json:"name,omitempty" maxLength:"200" doc:"From the role and the time, when it is left out."`
-	Expires *time.Time `json:"expires,omitempty" doc:"Never, when it is left out."`
 }
 
 // Tokens is the list of tokens.
@@ -110,3 +144,152 @@ type NewWebhook struct {
 type TestMessage struct {
 	To string `json:"to,omitempty" doc:"An address, mail, or the name of a webhook; everybody, when it is left out."`
 }
+
+// Assignment gives a user or a group to an application.
+type Assignment struct {
+	User  string `json:"user,omitempty" doc:"userName, e-mail address or id; or give group."`
+	Group string `json:"group,omitempty" doc:"Display name or id; or give user."`
+	Role  string `json:"role,omitempty" doc:"User (default), Group, or Default Access, which gives no account."`
+}
+
+// Assigned is what assigning and unassigning did.
+type Assigned struct {
+	Application string `json:"application"`
+	User        string `json:"user,omitempty"`
+	Group       string `json:"group,omitempty"`
+	Role        string `json:"role,omitempty"`
+	Changed     bool   `json:"changed"`
+}
+
+// Configuration is the declarative form with what it refers to. The server looks up neither its own
+// variables nor its own files.
+type Configuration struct {
+	Files     []ConfigurationFile `json:"files" minItems:"1"`
+	Variables map[string]string   `json:"variables,omitempty" doc:"What ${NAME} stands for."`
+	Secrets   map[string]string   `json:"secrets,omitempty" doc:"What file:PATH holds, by the path relative to the file that names it."`
+}
+
+// ConfigurationFile is one YAML file.
+type ConfigurationFile struct {
+	Name string `json:"name" doc:"For messages."`
+	Text string `json:"text" doc:"YAML; JSON is YAML."`
+}
+
+// PlanRequest asks for a plan.
+type PlanRequest struct {
+	Reconcile bool `json:"reconcile,omitempty" doc:"Also read the target completely and find what changed there."`
+}
+
+// UndoRequest asks for a plan that takes back what a cycle did.
+type UndoRequest struct {
+	Cycle string `json:"cycle" minLength:"1" doc:"Id of the cycle to take back."`
+	User  string `json:"user,omitempty" doc:"Only what it did to this user: userName, e-mail address or id."`
+}
+
+// CycleRequest asks for a cycle.
+type CycleRequest struct {
+	Reconcile   bool   `json:"reconcile,omitempty" doc:"Also read the target completely and mend what changed there."`
+	ApproveHeld bool   `json:"approve_held,omitempty" doc:"Approve what is held, and what would be."`
+	Plan        string `json:"plan,omitempty" doc:"Run exactly this plan, or say what changed since."`
+}
+
+// Progress is how far a cycle or a plan has come.
+type Progress struct {
+	Stage   string `json:"stage" doc:"reading, planning, applying, verifying."`
+	Done    int    `json:"done"`
+	Planned int    `json:"planned"`
+	Failed  int    `json:"failed"`
+}
+
+// ProvisionRequest asks for one user or one group to be provisioned now.
+type ProvisionRequest struct {
+	User   string `json:"user,omitempty" doc:"userName, e-mail address or id; or give group."`
+	Group  string `json:"group,omitempty" doc:"Display name or id; or give user."`
+	DryRun bool   `json:"dry_run,omitempty" doc:"Decide everything and send nothing."`
+}
+
+// Operation is an operation of a plan with what commands print beside.
+type Operation struct {
+	admin.Operation
+	Hold    string             `json:"hold,omitempty" doc:"Why it is held; the reason has it too."`
+	Problem *provision.Problem `json:"problem,omitempty" doc:"Why it cannot be done: nothing is sent for it."`
+}
+
+// Operations is a page of the operations of a plan.
+type Operations struct {
+	Operations []Operation `json:"operations"`
+	Page
+}
+
+// Held is a list of held operations.
+type Held struct {
+	Operations []Operation `json:"operations"`
+}
+
+// OperationsOf puts operations of a desk into the form that is sent.
+func OperationsOf(list []admin.Operation) []Operation {
+	out := make([]Operation, len(list))
+	for i, o := range list {
+		out[i] = Operation{Operation: o, Hold: o.Hold, Problem: o.Problem}
+	}
+	return out
+}
+
+// Selection picks held operations: all of them, or those of users, groups and ids.
+type Selection struct {
+	All    bool     `json:"all,omitempty"`
+	Users  []string `json:"users,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+	IDs    []string `json:"ids,omitempty"`
+}
+
+// Explanation is why a person has, or has not, an account.
+type Explanation struct {
+	admin.Explanation
+	Pending  []Operation `json:"pending"`
+	Deciding int         `json:"deciding" doc:"Index of the rule that decides, -1 when all of them together do."`
+}
+
+// Drift is a page of what the last complete reconcile of an application found.
+type Drift struct {
+	admin.Drift
+	Findings []admin.DriftFinding `json:"drift"`
+	Page
+}
+
+// RestartRequest says what is to be forgotten.
+type RestartRequest struct {
+	Scope string `json:"scope" enum:"escrow,watermark,links,all"`
+}
+
+// Logs is a page of the provisioning log.
+type Logs struct {
+	Records []admin.Record `json:"records"`
+	Page
+}
+
+// Audit is a page of the audit log.
+type Audit struct {
+	Entries []store.Entry `json:"entries"`
+	Page
+}
+
+// Retention is how long each log is kept: "4320h", or "0s" for ever.
+type Retention struct {
+	Operations string `json:"operations" doc:"The provisioning log."`
+	Cycles     string `json:"cycles"`
+	Audit      string `json:"audit"`
+	Changes    string `json:"changes" doc:"How far an application may fall behind before it looks at everybody."`
+}
+
+// KeysHeader names the keys that a restore of the backup needs.
+const KeysHeader = "Muster-Keys"
+
+// The events of streams.
+const (
+	ProgressEvent = "progress"
+	ResultEvent   = "result" // the last, when all went well
+	ErrorEvent    = "error"  // the last, with a [Problem]
+	RecordEvent   = "record"
+	StatusEvent   = "status"
+)

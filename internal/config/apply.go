@@ -17,6 +17,12 @@ import (
 // already is not touched, so that applying again changes nothing and leaves no audit record. What
 // the directory doesn't know, and a connection that moves without its token, are [Problems].
 func Apply(ctx context.Context, st *store.Store, doc Document, by store.Actor) (Changes, error) {
+	return ApplyIf(ctx, st, doc, by, func(*provision.Application) error { return nil })
+}
+
+// ApplyIf is [Apply] when a condition holds of every application that the document names, as it is
+// at that moment, nil for one that is not there: the condition's error ends it, and nothing is changed.
+func ApplyIf(ctx context.Context, st *store.Store, doc Document, by store.Actor, holds func(before *provision.Application) error) (Changes, error) {
 	sealed, err := unsealed(ctx, st, doc)
 	if err != nil {
 		return Changes{}, err
@@ -29,6 +35,9 @@ func Apply(ctx context.Context, st *store.Store, doc Document, by store.Actor) (
 		}
 		changes = changesOf(steps)
 		for i := range steps {
+			if err := holds(steps[i].before); err != nil {
+				return err
+			}
 			if err := steps[i].write(ctx, tx, by); err != nil {
 				return fmt.Errorf("applying %s: %w", steps[i].app.Name, err)
 			}
@@ -62,7 +71,8 @@ func Diff(ctx context.Context, st *store.Store, doc Document) (Changes, error) {
 // step is what is to be done for one application.
 type step struct {
 	app     provision.Application // resolved, with the id of what it replaces
-	secrets map[string]Secret     // those that differ from what is sealed
+	before  *provision.Application
+	secrets map[string]Secret // those that differ from what is sealed
 	changes ApplicationChanges
 }
 
@@ -145,7 +155,7 @@ func (doc Document) against(ctx context.Context, tx *store.Tx, sealed map[secret
 		if at := slices.IndexFunc(stored, func(b *provision.Application) bool {
 			return directory.Key(b.Name) == directory.Key(app.Name)
 		}); at >= 0 {
-			before = stored[at]
+			before, s.before = stored[at], stored[at]
 		}
 		origins := map[string]string{}
 		if before != nil {

@@ -64,7 +64,10 @@ func document(doc map[string]any) sql.NullString {
 
 // AuditQuery picks records of the audit log.
 type AuditQuery struct {
-	Object string    // id; "" for all
+	Object string // id; "" for all
+	Actor  string // "" for all, as the following two
+	Action string
+	Type   string
 	Since  time.Time // zero for all
 	After  string    // id of the last record of the page before
 	Limit  int       // 0 is 100
@@ -80,7 +83,7 @@ func (s *Store) AuditLog(ctx context.Context, q AuditQuery) ([]Entry, error) {
 	if q.Since.IsZero() {
 		args[0] = 0
 	}
-	for column, value := range map[string]string{"object_id = ": q.Object, "id < ": q.After} {
+	for column, value := range map[string]string{"object_id = ": q.Object, "actor = ": q.Actor, "action = ": q.Action, "object_type = ": q.Type, "id < ": q.After} {
 		if value != "" && storable(value) {
 			args = append(args, value)
 			where += fmt.Sprintf(" and %s$%d", column, len(args))

@@ -2,10 +2,26 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/muster-id/muster/internal/provision"
 )
+
+// PlanByID returns a plan that nobody has run yet; [ErrNotFound] when there is none.
+func (s *Store) PlanByID(ctx context.Context, id string) (*Cycle, error) {
+	if !storable(id) {
+		return nil, ErrNotFound
+	}
+	return read(ctx, s, func(tx *Tx) (*Cycle, error) {
+		c, err := scanCycle(tx.QueryRow(ctx, `select `+cycleColumns+` from cycles where state = 'planned' and id = $1`, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, ErrNotFound
+		}
+		return c, err
+	})
+}
 
 // PlannedOperations returns a page of the operations of a plan that are in one state and do one
 // action: planned ones in the order of the queue, others in the order in which they were planned,

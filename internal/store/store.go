@@ -111,6 +111,9 @@ func (s *Store) Now() time.Time { return s.clock().UTC().Truncate(time.Milliseco
 // begin and end transactions.
 func (s *Store) Queries() int64 { return s.queries.Load() }
 
+// Dir returns the data directory: of the database, or on PostgreSQL of the key alone.
+func (s *Store) Dir() string { return s.data }
+
 // Postgres reports whether the state is kept in PostgreSQL, and so may be shared by several nodes.
 func (s *Store) Postgres() bool { return s.pool != nil }
 

@@ -18,6 +18,8 @@ import (
 type note struct {
 	id        string
 	principal string // id, "" for nobody
+	events    bool   // whoever asks wants server-sent events
+	resume    string // where their stream broke off
 }
 
 type noteKey struct{}
@@ -41,7 +43,7 @@ func (s *Server) guarded(inner http.Handler) http.Handler {
 	}))
 	inner = crossOrigin.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := &note{id: r.Header.Get("X-Request-Id")}
+		n := &note{id: r.Header.Get("X-Request-Id"), events: acceptsEvents(r), resume: r.Header.Get("Last-Event-ID")}
 		if !requestID.MatchString(n.id) {
 			n.id = uuid.NewString()
 		}

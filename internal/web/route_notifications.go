@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/notify"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -42,6 +43,10 @@ func (s *Server) notifications() {
 		func(ctx context.Context, d *admin.Desk, in *webhookPath) (*answer[store.Webhook], error) {
 			return answered(d.RemoveWebhook(ctx, in.Webhook))
 		})
+	route(s, operation(http.MethodPost, "/notifications/send", "send-notifications", "Send what is due now, where no server does so by itself"),
+		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[notify.Delivered], error) {
+			return answered(d.DeliverNotices(ctx))
+		}, long)
 	route(s, operation(http.MethodPost, "/notifications/test", "test-notifications", "Send a test message"),
 		func(ctx context.Context, d *admin.Desk, in *body[api.TestMessage]) (*answer[admin.Tested], error) {
 			return answered(d.TestNotifications(ctx, in.Body.To))

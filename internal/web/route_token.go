@@ -15,8 +15,8 @@ func (s *Server) tokens() {
 		return answered(api.Tokens{Tokens: tokens}, err)
 	})
 	route(s, operation(http.MethodPost, "/tokens", "create-token", "Make a token; this answer alone shows it"),
-		func(ctx context.Context, d *admin.Desk, in *body[api.NewToken]) (*answer[admin.IssuedToken], error) {
-			return answered(d.CreateToken(ctx, admin.Role(in.Body.Role), in.Body.Name, in.Body.Expires))
+		func(ctx context.Context, d *admin.Desk, in *body[admin.TokenRequest]) (*answer[admin.IssuedToken], error) {
+			return answered(d.CreateToken(ctx, in.Body))
 		}, created)
 	type tokenPath struct {
 		Token string `path:"token" doc:"Name or id."`

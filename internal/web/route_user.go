@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // UserPath names a user in a path.
@@ -25,10 +26,10 @@ func (s *Server) users() {
 			is := in.Active == "false"
 			inactive = &is
 		}
-		users, next, err := d.UsersPage(ctx, in.Search, inactive, in.Cursor, in.Limit)
+		users, next, err := d.UserPage(ctx, store.UserQuery{Search: in.Search, Inactive: inactive, After: in.Cursor, Limit: in.Limit})
 		out := api.Users{Users: []api.Resource{}, Page: api.Page{Next: next}}
 		for _, u := range users {
-			out.Users = append(out.Users, u.Resource())
+			out.Users = append(out.Users, sourced(u.Resource(), u.Source))
 		}
 		return answered(out, err)
 	})
@@ -43,9 +44,8 @@ func (s *Server) users() {
 		Match
 		Body api.Edit
 	}
-	route(s, operation(http.MethodPatch, "/users/{user}", "edit-user", "Change attributes of a user"), func(ctx context.Context, d *admin.Desk, in *edit) (*resource, error) {
-		doc, _, err := d.EditUser(ctx, in.User, in.Body.Attributes, in.IfMatch)
-		return versioned(doc, err)
+	route(s, operation(http.MethodPatch, "/users/{user}", "edit-user", "Change attributes of a user"), func(ctx context.Context, d *admin.Desk, in *edit) (*edition, error) {
+		return edited(d.EditUser(ctx, in.User, in.Body.Attributes, in.IfMatch))
 	})
 	type removal struct {
 		UserPath

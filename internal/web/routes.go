@@ -2,22 +2,31 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
-	"github.com/muster-id/muster/internal/connector"
 )
 
 // routes registers the API, a file for each kind of thing.
 func (s *Server) routes() {
 	s.users()
+	s.groups()
+	s.imports()
 	s.applications()
+	s.runs()
+	s.status()
+	s.logs()
+	s.keeping()
 	s.tokens()
 	s.notifications()
 }
+
+// errNotSent is what a configuration gets for a file that did not come with it.
+var errNotSent = errors.New("it was not sent along: files are read where the client runs")
 
 // none is the input of routes that take nothing.
 type none struct{}
@@ -64,24 +73,22 @@ type Match struct {
 	IfMatch string `header:"If-Match" doc:"The ETag that was read: the edit is refused with 412 when the object has changed since."`
 }
 
-// AppPath names an application in a path.
-type AppPath struct {
-	App string `path:"app" doc:"Name or id."`
+// edition is the output of an edit.
+type edition struct {
+	ETag    string `header:"ETag"`
+	Changed bool   `header:"Muster-Changed" doc:"Whether anything was not yet as wished."`
+	Body    api.Resource
 }
 
-func (s *Server) applications() {
-	route(s, operation(http.MethodGet, "/applications", "list-applications", "List applications"), func(ctx context.Context, d *admin.Desk, _ *none) (*answer[api.Applications], error) {
-		apps, err := d.List(ctx)
-		return answered(api.Applications{Applications: apps}, err)
-	})
-	route(s, operation(http.MethodGet, "/applications/{app}", "get-application", "Show the whole configuration of an application, without secrets"),
-		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[api.Resource], error) {
-			return answered(d.Configuration(ctx, in.App))
-		})
-	route(s, operation(http.MethodPost, "/applications/{app}/test", "test-connection", "Test Connection: credentials, endpoint and rights; writes nothing"),
-		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[connector.Diagnosis], error) {
-			return answered(d.Test(ctx, in.App))
-		}, long)
+func edited(doc api.Resource, changed bool, err error) (*edition, error) {
+	v, err := versioned(doc, err)
+	if err != nil {
+		return nil, err
+	}
+	return &edition{ETag: v.ETag, Changed: changed, Body: doc}, nil
+}
+
+func (s *Server) status() {
 	type which struct {
 		App string `query:"app" doc:"Only this application: name or id."`
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func New(o Options) (*Server, error) {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil // no $schema in the answers: they are the documents that the commands print
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by `muster token create`."}}
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.RejectUnknownQueryParameters = true
 	s.api = humago.New(s.mux, config)
 	s.routes()
@@ -153,6 +155,7 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 	op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + string(need) + ".")
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, op.MaxBodyBytes)
 		admitted, err := s.admit(r, need)
 		if err != nil {
 			fail(w, err)
@@ -169,15 +172,22 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, s.desk.As(PrincipalOf(ctx).Actor()), in)
 		if err != nil {
-			p := problemOf(err)
-			if p.Status >= http.StatusInternalServerError && p.Exit == admin.ExitInternal {
-				s.log.ErrorContext(ctx, "a request failed", "request", noteOf(ctx).id, "code", p.Code)
-			}
-			return nil, p
+			return nil, s.told(ctx, err)
 		}
 		return out, nil
 	})
 }
+
+// told puts an error into the form that is sent. What is Muster's own fault stands in the log, too.
+func (s *Server) told(ctx context.Context, err error) *api.Problem {
+	p := problemOf(err)
+	if p.Code == "internal" {
+		s.log.ErrorContext(ctx, "a request failed", "request", noteOf(ctx).id, "error", err)
+	}
+	return p
+}
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // nowhere answers requests below /api/ that fit no route.
 func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {

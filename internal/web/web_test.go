@@ -81,7 +81,7 @@ func open(t *testing.T) *house {
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	for _, role := range admin.Roles {
-		made, err := h.desk.CreateToken(t.Context(), role, "the "+string(role), nil)
+		made, err := h.desk.CreateToken(t.Context(), admin.TokenRequest{Role: string(role), Name: "the " + string(role)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,8 +98,22 @@ type reply struct {
 	doc    map[string]any
 }
 
-// ask sends a request with a token ("" for none); body is JSON, "" for none.
+// ask sends a request with a token ("" for none) and reads the answer; body is JSON, "" for none.
 func (h *house) ask(token, method, path, body string, header ...string) reply {
+	h.t.Helper()
+	res := h.send(token, method, path, body, header...)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r := reply{status: res.StatusCode, header: res.Header, text: string(b)}
+	_ = json.Unmarshal(b, &r.doc) // what is no object stays text
+	return r
+}
+
+// send sends a request and returns the answer unread.
+func (h *house) send(token, method, path, body string, header ...string) *http.Response {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
 	if err != nil {
@@ -118,14 +132,7 @@ func (h *house) ask(token, method, path, body string, header ...string) reply {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	r := reply{status: res.StatusCode, header: res.Header, text: string(b)}
-	_ = json.Unmarshal(b, &r.doc) // what is no object stays text
-	return r
+	return res
 }
 
 // as asks with the token of a role.

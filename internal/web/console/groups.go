@@ -93,5 +93,5 @@ func (c *console) deleteGroup(rq *request) error {
 	if err != nil {
 		return err
 	}
-	return rq.done("/groups", g.DisplayName+" was deleted from the directory.")
+	return rq.done("/groups", g.Name+" was deleted from the directory.")
 }
