@@ -39,7 +39,7 @@ func (c *console) addToken(rq *request) error {
 		at := time.Now().AddDate(0, 0, days)
 		expires = &at
 	}
-	made, err := rq.desk.CreateToken(rq.Context(), admin.Role(get("role")), strings.TrimSpace(get("name")), expires)
+	made, err := rq.desk.CreateToken(rq.Context(), admin.TokenRequest{Role: get("role"), Name: strings.TrimSpace(get("name")), Expires: expires})
 	if err != nil {
 		return c.showTokens(rq, 422, tokensView{Problem: admin.Explain(err)})
 	}
