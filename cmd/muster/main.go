@@ -36,8 +36,9 @@ type commands struct {
 	Token     string `env:"MUSTER_TOKEN" placeholder:"TOKEN" help:"Token for --server, made by muster token create; better in the variable, where other users do not see it."`
 	PlainHTTP bool   `name:"plain-http" env:"MUSTER_PLAIN_HTTP" help:"Send the token to a --server without TLS beyond this machine, too."`
 	Output    string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"Form of what is printed (${default})."`
-	LogLevel  string `enum:"off,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (${default})."`
+	LogLevel  string `enum:",off,debug,info,warn,error" default:"" env:"MUSTER_LOG_LEVEL" placeholder:"LEVEL" help:"Say on stderr what happens inside: off, debug, info, warn, error (info for serve, else off)."`
 
+	Serve   serveCmd     `cmd:"" group:"operations" help:"Run the applications by themselves, and answer over HTTP."`
 	Demo    demoCmd      `cmd:"" group:"start" help:"Show the main job on a made-up company and an emulated Slack."`
 	Import  importCmd    `cmd:"" group:"directory" help:"Bring people and groups of files into the directory."`
 	User    userCmd      `cmd:"" group:"directory" help:"Look at and change users."`

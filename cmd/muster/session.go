@@ -122,7 +122,11 @@ func (s *session) actor() store.Actor {
 // log is what happens inside, on stderr, when somebody asks for it.
 func (s *session) log() *slog.Logger {
 	var level slog.Level
-	if s.cli.LogLevel == "off" || level.UnmarshalText([]byte(s.cli.LogLevel)) != nil {
+	asked := s.cli.LogLevel
+	if asked == "" && s.verb == "serve" {
+		asked = "info"
+	}
+	if asked == "off" || level.UnmarshalText([]byte(asked)) != nil {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))

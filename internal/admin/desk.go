@@ -3,6 +3,7 @@ package admin
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"os"
@@ -60,9 +61,17 @@ func (d *Desk) As(by store.Actor) *Desk { return &Desk{office: d.office, by: by}
 func node() string {
 	host, err := os.Hostname()
 	if err != nil {
-		return "this machine"
+		host = "this machine"
 	}
-	return host
+	return fmt.Sprintf("%s (pid %d)", host, os.Getpid())
+}
+
+// Schedule makes what runs the applications by themselves; one for a process that stays.
+func (d *Desk) Schedule() *cycle.Schedule {
+	return cycle.NewSchedule(d.engine, func(err error) (reason, next string) {
+		p := Explain(err)
+		return p.Message, p.Next
+	})
 }
 
 // randN is chance for expressions, which may make initial passwords of it: it cannot be guessed.

@@ -236,7 +236,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		}
 		select {
 		case <-time.After(delay):
-		case <-ctx.Done():
+		case <-gateOf(ctx).begin(ctx).Done():
 			return ans, c.finish(failed, ans)
 		}
 	}
@@ -262,7 +262,13 @@ const (
 
 // attempt sends the request once, following redirects of reads within the endpoint's origin.
 func (c *Client) attempt(ctx context.Context, r Request, ans *Answer, patience time.Duration) (*Error, repeat) {
-	permit, err := c.limiter.Acquire(ctx, r.Method, r.Path, r.Urgency, patience)
+	gate := gateOf(ctx)
+	permit, err := c.limiter.Acquire(gate.begin(ctx), r.Method, r.Path, r.Urgency, patience)
+	if err == nil {
+		if err = gate.check(); err != nil {
+			permit.Done(false, false)
+		}
+	}
 	if err != nil {
 		var paused *PausedError
 		if errors.As(err, &paused) {
@@ -271,6 +277,9 @@ func (c *Client) attempt(ctx context.Context, r Request, ans *Answer, patience t
 				Reason: c.base.Host + " asked for a pause until " + paused.Until.UTC().Format(time.RFC3339),
 				Advice: "It is tried again by itself after that.",
 			}, never
+		}
+		if gate.closed(ctx) {
+			return &Error{Kind: Canceled, Code: CodeCanceled, Reason: "the request to " + c.base.Host + " was not sent any more", Err: err}, never
 		}
 		return broken(ctx, c.base.Host, err, isWrite(r.Method), false), never
 	}

@@ -81,7 +81,8 @@ func (r *run) apply(ctx context.Context) error {
 	if d.recording {
 		err = cmp.Or(err, <-d.recorded)
 	}
-	end := context.WithoutCancel(ctx)
+	end, done := recording(ctx)
+	defer done()
 	for _, c := range d.checks {
 		d.settled(c, true)
 	}
@@ -118,7 +119,11 @@ func (d *dispatcher) loop(ctx context.Context) error {
 			// One transaction for all results that gathered while the last one was committed.
 			batch := d.unrecorded
 			d.unrecorded, d.recording = nil, true
-			go func() { d.recorded <- d.record(context.WithoutCancel(ctx), batch) }()
+			go func() {
+				one, done := recording(ctx)
+				defer done()
+				d.recorded <- d.record(one, batch)
+			}()
 		}
 		if d.inflight == 0 && !d.recording {
 			// Idle: all that was planned is done and recorded.

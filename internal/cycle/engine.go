@@ -71,6 +71,7 @@ type Options struct {
 	Undo        string         // only for a plan: take back what this cycle did
 	UndoObject  string         // of an undo: only for this user, by directory id
 	ByHand      bool           // somebody asked: escrow and parked objects are tried at once, quarantine is probed
+	Scheduled   bool           // nobody asked: the pass does not wait for another one, and ends when the application is switched off or paused
 	Initiator   string         // who asked, for the log
 	Progress    func(Progress) // told now and then how far the pass has come; nil for nobody
 }

@@ -4,76 +4,177 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
-// ErrBusy says that another process has the application's lease.
+// ErrBusy says that another cycle, here or on another node, has the application's lease.
 type ErrBusy struct{ App, Node string }
 
 func (e *ErrBusy) Error() string {
 	return fmt.Sprintf("%s is being provisioned by %s", e.App, e.Node)
 }
 
-// lease takes the application's lease, waits a little for another holder to end, and renews the
-// lease until the returned function is called. The returned context ends when the lease is lost.
-func (e *Engine) lease(ctx context.Context, app *provision.Application, holder string) (func(), context.Context, error) {
-	deadline := time.Now().Add(leaseWait)
-	for {
-		ours, who, err := e.Store.Lease(ctx, app.ID, holder, e.Node, e.leaseTime())
-		if err != nil {
-			return nil, nil, err
-		}
-		if ours {
+// ErrHalted says that a cycle ended early because its application may not be run any more: it was
+// deleted, switched off or paused.
+type ErrHalted struct {
+	App string
+	Why string
+}
+
+func (e *ErrHalted) Error() string { return fmt.Sprintf("the cycle of %s was ended: %s", e.App, e.Why) }
+
+// hold is an application's lease in our hands. It is renewed by itself, and asked just before every
+// request: a process that was stopped for a while sends nothing on the strength of what it held then.
+type hold struct {
+	engine *Engine
+	app    *provision.Application
+	holder string
+	// open ends when no more requests may be begun: the caller has given up, the lease is lost, the
+	// application may not be run any more. Its cause says which.
+	open context.Context
+	stop context.CancelCauseFunc
+	// under is the context of requests: it outlives open by the time that what is under way gets to end.
+	under  context.Context
+	drop   context.CancelFunc
+	done   chan struct{}
+	byHand bool
+
+	renewed  atomic.Pointer[time.Time] // when the last renewal that succeeded was asked for
+	renewing sync.Mutex                // one request asks for all that wait
+}
+
+// underWay is how long requests that are under way are waited for when a cycle has to end.
+const underWay = 6 * time.Second
+
+// mayRunCheck is how often a running cycle asks whether its application may still be run.
+const mayRunCheck = 500 * time.Millisecond
+
+// lease takes the application's lease, and waits for another holder to end as long as it is told.
+// [hold.release] gives it back.
+func (e *Engine) lease(ctx context.Context, app *provision.Application, holder string, wait time.Duration, byHand bool) (*hold, error) {
+	h := &hold{engine: e, app: app, holder: holder, byHand: byHand, done: make(chan struct{})}
+	for deadline := time.Now().Add(wait); ; {
+		err := h.renew(ctx)
+		if err == nil {
 			break
 		}
-		if !time.Now().Before(deadline) {
-			return nil, nil, &ErrBusy{App: app.Name, Node: who}
+		var busy *ErrBusy
+		if !errors.As(err, &busy) || !time.Now().Before(deadline) {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(leaseWait / 20):
 		}
 	}
-	held, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		beat := time.NewTicker(e.leaseTime() / 3)
-		defer beat.Stop()
-		renewed := time.Now()
-		for {
-			select {
-			case <-held.Done():
-				return
-			case <-beat.C:
-				asked := time.Now()
-				one, done := context.WithTimeout(held, e.leaseTime()/3)
-				ours, who, err := e.Store.Lease(one, app.ID, holder, e.Node, e.leaseTime())
-				done()
-				switch {
-				case err == nil && ours:
-					renewed = asked
-				case err == nil:
-					cancel(&ErrBusy{App: app.Name, Node: who})
-					return
-				case time.Since(renewed) > e.leaseTime()*2/3:
-					// Before the lease runs out and somebody else may begin, nothing more is sent from here.
-					cancel(fmt.Errorf("the lease of %s could not be renewed: %w", app.Name, err))
-					return
-				}
+	h.open, h.stop = context.WithCancelCause(ctx)
+	h.under, h.drop = context.WithCancel(context.WithoutCancel(ctx))
+	go h.keep()
+	return h, nil
+}
+
+// renew asks the database for the lease once more.
+func (h *hold) renew(ctx context.Context) error {
+	asked := time.Now()
+	ours, who, err := h.engine.Store.Lease(ctx, h.app.ID, h.holder, h.engine.Node, h.engine.leaseTime())
+	switch {
+	case err != nil:
+		return err
+	case !ours:
+		return &ErrBusy{App: h.app.Name, Node: who}
+	}
+	h.renewed.Store(&asked)
+	return nil
+}
+
+// keep renews the lease until it is given back, and ends the cycle when it cannot be, or when the
+// application may not be run any more.
+func (h *hold) keep() {
+	defer close(h.done)
+	beat, look := time.NewTicker(h.engine.leaseTime()/3), time.NewTicker(mayRunCheck)
+	defer beat.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case <-h.open.Done():
+			return
+		case <-beat.C:
+			one, done := context.WithTimeout(h.open, h.engine.leaseTime()/3)
+			err := h.renew(one)
+			done()
+			var busy *ErrBusy
+			switch {
+			case errors.As(err, &busy):
+				h.stop(busy)
+			case err != nil && !h.fresh():
+				// Before the lease runs out and somebody else may begin, nothing more is sent from here.
+				h.stop(fmt.Errorf("the lease of %s could not be renewed: %w", h.app.Name, err))
+			}
+		case <-look.C:
+			why, err := h.engine.Store.MayRun(h.open, h.app.ID)
+			if err == nil && why != store.Runs && (!h.byHand || why == store.Deleted) {
+				h.stop(&ErrHalted{App: h.app.Name, Why: string(why)})
 			}
 		}
-	}()
-	return func() {
-		cancel(nil)
-		<-done
-		if err := e.Store.EndLease(context.WithoutCancel(ctx), app.ID, holder); err != nil {
-			e.Log.Warn("the lease could not be given back; it runs out by itself", "app", app.Name, "error", err)
-		}
-	}, held, nil
+	}
+}
+
+// fresh reports whether the last renewal is young enough for something to be sent. Both clocks are
+// asked: the steady one stands still while the machine sleeps.
+func (h *hold) fresh() bool {
+	most := h.engine.leaseTime() * 2 / 3
+	renewed := *h.renewed.Load()
+	wall := time.Now().Round(0).Sub(renewed.Round(0))
+	return time.Since(renewed) < most && wall < most && wall > -most
+}
+
+// check allows one request to be sent. When the last renewal is too old for that (the process was
+// stopped, the database is slow) the database is asked first.
+func (h *hold) check() error {
+	if h.fresh() {
+		return nil
+	}
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	if h.fresh() {
+		return nil
+	}
+	one, done := context.WithTimeout(h.open, h.engine.leaseTime()/3)
+	defer done()
+	err := h.renew(one)
+	if err != nil {
+		h.stop(fmt.Errorf("the lease of %s is not ours any more: %w", h.app.Name, err))
+	}
+	return err
+}
+
+// requests returns the context for what is sent: it goes through the lease, and what is under way when
+// the cycle has to end is waited for.
+func (h *hold) requests() context.Context {
+	context.AfterFunc(h.open, func() {
+		end := time.AfterFunc(underWay, h.drop)
+		context.AfterFunc(h.under, func() { end.Stop() })
+	})
+	return connector.WithGate(h.under, connector.Gate{Open: h.open, Check: h.check})
+}
+
+// release gives the lease back.
+func (h *hold) release() {
+	h.stop(nil)
+	<-h.done
+	h.drop()
+	end, done := context.WithTimeout(context.WithoutCancel(h.open), h.engine.leaseTime()/3)
+	defer done()
+	if err := h.engine.Store.EndLease(end, h.app.ID, h.holder); err != nil {
+		h.engine.Log.Warn("the lease could not be given back; it runs out by itself", "app", h.app.Name, "error", err)
+	}
 }
 
 func (e *Engine) leaseTime() time.Duration {

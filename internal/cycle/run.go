@@ -21,7 +21,8 @@ type run struct {
 	cycle    *store.Cycle
 	preview  bool // a plan is made and nothing is sent
 	now      time.Time
-	restored bool // first cycle after a restore
+	sending  context.Context // of requests that change something, see hold.requests
+	restored bool            // first cycle after a restore
 
 	position int64                        // how far the feed has been read
 	looked   []*store.Work                // what has been decided about
@@ -71,25 +72,40 @@ func (e *ErrPlanStale) Error() string {
 // through its work, whatever became of single objects; Report.Stopped says that the target or its
 // credentials ended it early.
 func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Options) (*Report, error) {
-	holder := e.Store.NewID()
-	release, ctx, err := e.lease(ctx, app, holder)
+	a, err := e.open(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	if _, _, err := e.Store.RecoverOperations(ctx, app.ID); err != nil {
-		return nil, err
+	return e.carryOn(ctx, a, opts)
+}
+
+// carryOn is [Engine.Run] for an application that has been opened.
+func (e *Engine) carryOn(ctx context.Context, app *application, opts Options) (*Report, error) {
+	wait := leaseWait
+	if opts.Scheduled {
+		wait = 0
 	}
-	r, err := e.begin(ctx, app, opts, "running")
+	held, err := e.lease(ctx, &app.Application, e.Store.NewID(), wait, !opts.Scheduled)
 	if err != nil {
 		return nil, err
 	}
-	rest, err := e.Pace(ctx, r.app.target)
+	defer held.release()
+	if _, _, err := e.Store.RecoverOperations(held.open, app.ID); err != nil {
+		return nil, err
+	}
+	r, err := e.begin(held.open, app, opts, "running")
+	if err != nil {
+		return nil, err
+	}
+	r.sending = held.requests()
+	// Reading is given up at once when the cycle has to end; what changes something is waited for.
+	reading := connector.WithGate(held.open, connector.Gate{Open: held.open, Check: held.check})
+	rest, err := e.Pace(reading, app.target)
 	if err == nil {
-		err = r.pass(ctx)
+		err = r.pass(reading)
 	}
 	rest()
-	return r.finish(ctx, err)
+	return r.finish(reading, err)
 }
 
 // Plan makes one pass that decides everything and sends no write. The plan is stored and can be run
@@ -98,7 +114,11 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	if err := e.putRight(ctx, app); err != nil {
 		return nil, err
 	}
-	r, err := e.begin(ctx, app, opts, "planned")
+	a, err := e.open(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	r, err := e.begin(ctx, a, opts, "planned")
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +146,22 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	return r.cycle, e.Store.SaveCycle(ctx, r.cycle)
 }
 
-func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Options, state string) (*run, error) {
-	a, err := e.open(ctx, app)
+// begin makes a pass and the row of its cycle.
+func (e *Engine) begin(ctx context.Context, app *application, opts Options, state string) (*run, error) {
+	// Whoever asks wants everything, also what an import that is not over has brought.
+	if err := e.Store.LetIn(ctx, opts.ByHand); err != nil {
+		return nil, err
+	}
+	r, err := e.newRun(ctx, app, opts)
 	if err != nil {
 		return nil, err
 	}
+	r.cycle.State = state
+	return r, e.Store.NewCycle(ctx, r.cycle)
+}
+
+// newRun makes a pass that has left no trace yet.
+func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*run, error) {
 	progress, err := e.Store.Standing(ctx, app.ID)
 	if err != nil {
 		return nil, err
@@ -144,11 +175,11 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		opts.Reconcile, opts.Undo, opts.UndoObject = plan.Type == Reconcile, plan.Undoes, plan.UndoesObject
 	}
 	r := &run{
-		engine: e, app: a, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
+		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
 		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{},
 	}
 	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
-	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, State: state, Basis: a.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
+	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, Basis: app.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	r.cycle.Undoes, r.cycle.UndoesObject = opts.Undo, opts.UndoObject
 	switch {
 	case opts.Undo != "":
@@ -161,7 +192,7 @@ func (e *Engine) begin(ctx context.Context, app *provision.Application, opts Opt
 		r.cycle.Type = Initial
 	}
 	r.startRequests = r.counted()
-	return r, e.Store.NewCycle(ctx, r.cycle)
+	return r, nil
 }
 
 // pass gathers and applies until there is nothing left to do.
@@ -284,7 +315,8 @@ func (r *run) probe(ctx context.Context) error {
 // finish ends the cycle, whatever ended it, and says what it did.
 func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	// The end must be recorded also when the caller has given up.
-	end := context.WithoutCancel(ctx)
+	end, done := recording(ctx)
+	defer done()
 	var refused *connector.Error
 	switch {
 	case errors.As(err, &refused) && refused.Kind != connector.Canceled:
@@ -293,8 +325,13 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		if r.rule == "" {
 			r.rule = "the target could not be read"
 		}
-	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+	case ctx.Err() != nil && (err == nil || refused != nil || errors.Is(err, context.Canceled)):
 		err = context.Cause(ctx) // why, instead of what it interrupted
+	}
+	var halted *ErrHalted
+	if errors.As(err, &halted) && halted.Why == string(store.Deleted) {
+		// There is nothing left to record it with; what was under way is over.
+		return nil, errors.Join(err, r.engine.Store.ForgetApplication(end, r.app.ID))
 	}
 	r.cycle.State, r.cycle.Failed, r.cycle.Requests, r.cycle.Watermark = "done", r.failures, r.sent(), r.position
 	if err != nil {
@@ -337,6 +374,12 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 // diagnosed is what Test Connection found, as the failure that ends a pass.
 func diagnosed(d connector.Diagnosis) *connector.Error {
 	return &connector.Error{Kind: connector.Unauthorised, Code: d.Code, Reason: d.Message, Advice: d.Next, Exchange: d.Exchange}
+}
+
+// recording returns the context of what must be recorded also when the pass has to end. It ends when
+// the database is out of reach: another node takes the application over meanwhile.
+func recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }
 
 func (r *run) quarantine(ctx context.Context) error {

@@ -34,6 +34,7 @@ func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
 		res.Op.State, res.Op.Status, res.Op.Reason = store.Skipped, "skipped", w.Reason+"; none of those concerned has an account yet"
 		return finished{work: w, result: res}
 	}
+	ctx = r.sending
 	out, err := r.app.target.Connector.Write(ctx, change)
 	r.count(out.Requests)
 	if err == nil {

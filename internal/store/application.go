@@ -144,8 +144,8 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 	switch {
 	case app.ID == "":
 		app.ID = newID()
-		err = tx.insert(ctx, "applications", []string{"id", "name", "name_key", "template", "config", "created_at", "modified_at"},
-			[][]any{{app.ID, app.Name, directory.Key(app.Name), app.Template, config, now, now}}, "")
+		err = tx.insert(ctx, "applications", append([]string{"id", "name", "name_key", "template", "config", "created_at", "modified_at"}, scheduleColumns...),
+			[][]any{append([]any{app.ID, app.Name, directory.Key(app.Name), app.Template, config, now, now}, schedule(app)...)}, "")
 	case before == nil:
 		return false, refuse(ErrNotFound, "", "application %s is gone", app.Name)
 	default:
@@ -157,8 +157,8 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 			changed, err := tx.assign(ctx, by, app.ID, app.Name, before.Assignments, app.Assignments)
 			return changed, err
 		}
-		_, err = tx.Exec(ctx, "update applications set name = $1, name_key = $2, template = $3, config = $4, modified_at = $5 where id = $6",
-			app.Name, directory.Key(app.Name), app.Template, config, now, app.ID)
+		_, err = tx.Exec(ctx, "update applications set name = $1, name_key = $2, template = $3, config = $4, modified_at = $5, trouble = null, status = $6, run_every = $7, reconcile_every = $8 where id = $9",
+			append([]any{app.Name, directory.Key(app.Name), app.Template, config, now}, append(schedule(app), app.ID)...)...)
 		if err == nil && !bytes.Equal(deciding(before), deciding(app)) {
 			err = tx.due(ctx, app.ID, []dueObject{{"all", dueEverything}}, "the configuration changed")
 		}
@@ -169,6 +169,7 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 	if err != nil {
 		return false, fmt.Errorf("writing application %s: %w", app.Name, err)
 	}
+	tx.wakes(app.ID)
 	var had []provision.Assignment
 	action := "create"
 	if before != nil {
@@ -213,18 +214,41 @@ func (s *Store) DeleteApplication(ctx context.Context, by Actor, id string) erro
 		if len(apps) == 0 {
 			return refuse(ErrNotFound, "", "there is no application with the id %s", id)
 		}
-		for _, table := range []string{"assignments", "secrets", "links", "link_members", "waiting", "due", "escrow", "accounts", "account_keys", "leases", "notices", "drift", "rejections"} {
-			if _, err := tx.Exec(ctx, "delete from "+table+" where app_id = $1", id); err != nil {
-				return fmt.Errorf("deleting the %s of %s: %w", table, apps[0].Name, err)
-			}
-		}
-		if _, err := tx.Exec(ctx, "update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $2 where app_id = $1 and finished_at is null", id, tx.now()); err != nil {
-			return fmt.Errorf("dropping the open operations of %s: %w", apps[0].Name, err)
+		if err := tx.forget(ctx, id); err != nil {
+			return fmt.Errorf("deleting %s: %w", apps[0].Name, err)
 		}
 		if _, err := tx.Exec(ctx, "delete from applications where id = $1", id); err != nil {
 			return fmt.Errorf("deleting %s: %w", apps[0].Name, err)
 		}
 		return tx.audit(ctx, by, "delete", subject{"application", id, apps[0].Name}, appDocument(apps[0]), nil)
+	})
+}
+
+// forget removes all that is known for an application, but for its logs.
+func (tx *Tx) forget(ctx context.Context, id string) error {
+	for _, table := range []string{"assignments", "secrets", "links", "link_members", "waiting", "due", "escrow", "accounts", "account_keys", "leases", "requests", "notices", "drift", "rejections"} {
+		if _, err := tx.Exec(ctx, "delete from "+table+" where app_id = $1", id); err != nil {
+			return fmt.Errorf("deleting the %s: %w", table, err)
+		}
+	}
+	if _, err := tx.Exec(ctx, "update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $2 where app_id = $1 and finished_at is null", id, tx.now()); err != nil {
+		return fmt.Errorf("dropping the open operations: %w", err)
+	}
+	return nil
+}
+
+// ForgetApplication removes what a cycle has still recorded for an application that was deleted while
+// it ran. It does nothing while the application is there.
+func (s *Store) ForgetApplication(ctx context.Context, id string) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		apps, err := tx.applications(ctx, "where id = $1", id)
+		if err != nil || len(apps) > 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "update cycles set state = 'stopped', finished_at = $2, error = $3 where app_id = $1 and state = 'running'", id, tx.now(), string(Deleted)); err != nil {
+			return err
+		}
+		return tx.forget(ctx, id)
 	})
 }
 
@@ -241,6 +265,7 @@ func (tx *Tx) due(ctx context.Context, appID string, objects []dueObject, reason
 	for i, o := range objects {
 		rows[i] = []any{appID, o.kind, o.id, "", tx.now(), reason}
 	}
+	tx.wakes(appID)
 	return tx.insert(ctx, "due", []string{"app_id", "type", "object_id", "member_id", "due_at", "reason"}, rows,
 		`on conflict (app_id, type, object_id, member_id) do update set `+dueAgain)
 }

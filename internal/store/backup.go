@@ -32,6 +32,7 @@ var backupTables = []string{
 	"notices", "messages", "webhooks", "tokens",
 	"drift", "rejections",
 	"administrators", "passkeys", "recovery_codes",
+	"imports", "arriving",
 }
 
 // Manifest says what a backup is of.
@@ -178,7 +179,7 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (Manifest, error) {
 		return m, refuse(ErrReadOnly, "", "Muster's database was opened for reading only")
 	}
 	// Not through Write: the input can be read only once, so nothing may be repeated.
-	err = s.once(ctx, s.write, nil, func(tx *Tx) error {
+	err = s.writeOnce(ctx, func(tx *Tx) error {
 		if err := tx.mustBeEmpty(ctx); err != nil {
 			return err
 		}
@@ -341,7 +342,7 @@ func (tx *Tx) restored(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "update applications set config = $1, restored = $2 where id = $3", config, true, app.ID); err != nil {
+		if _, err := tx.Exec(ctx, "update applications set config = $1, restored = $2, status = $3 where id = $4", config, true, app.Provisioning.Status, app.ID); err != nil {
 			return err
 		}
 	}

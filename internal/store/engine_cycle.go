@@ -88,7 +88,9 @@ func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `update applications set watermark = $1, completed_at = $2, quarantine = null where id = $3`, c.Watermark, millis(c.Finished), c.AppID)
+		// The first look at everybody starts the time to the next reconcile.
+		_, err := tx.Exec(ctx, `update applications set watermark = $1, completed_at = $2, looked_at = $3, quarantine = null, reconciled_at = coalesce(reconciled_at, $2) where id = $4`,
+			c.Watermark, millis(c.Finished), millis(c.Started), c.AppID)
 		return err
 	})
 }
@@ -147,6 +149,10 @@ type Progress struct {
 	Reconciled time.Time
 	Restored   bool // from a backup: the next cycle is a reconcile whose enables and removals are held
 	Quarantine *Quarantine
+	Trouble    *Trouble
+	Running    bool      // there is a cycle that has not ended, of a living process or a dead one
+	Paused     bool      // by an administrator
+	PausedTill time.Time // zero for until somebody resumes
 	Links      int
 	Escrow     int
 	Parked     int
@@ -170,19 +176,17 @@ type Quarantine struct {
 func (s *Store) Standing(ctx context.Context, appID string) (*Progress, error) {
 	return read(ctx, s, func(tx *Tx) (*Progress, error) {
 		p := &Progress{}
-		var completed, reconciled sql.NullInt64
-		var quarantine sql.NullString
-		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, quarantine from applications where id = $1`, appID).
-			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &quarantine)
+		var completed, reconciled, paused, till sql.NullInt64
+		var quarantine, trouble sql.NullString
+		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, quarantine, trouble, paused_at, paused_until,
+			exists (select 1 from cycles c where c.app_id = a.id and c.state = 'running') from applications a where id = $1`, appID).
+			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &quarantine, &trouble, &paused, &till, &p.Running)
 		if err != nil {
 			return nil, err
 		}
-		p.Completed, p.Reconciled = fromMillis(completed), fromMillis(reconciled)
-		if !quarantine.Valid {
-			return p, nil
-		}
-		p.Quarantine = &Quarantine{}
-		return p, json.Unmarshal([]byte(quarantine.String), p.Quarantine)
+		p.Completed, p.Reconciled, p.PausedTill = fromMillis(completed), fromMillis(reconciled), fromMillis(till)
+		p.Paused = paused.Valid && (!till.Valid || till.Int64 > tx.now())
+		return p, errors.Join(optional(quarantine, &p.Quarantine), optional(trouble, &p.Trouble))
 	})
 }
 
@@ -237,6 +241,7 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 				return err
 			}
 		}
+		tx.wakes(appID)
 		if scope == "watermark" || scope == "all" {
 			return tx.NotifyOver(ctx, InQuarantine, appID)
 		}

@@ -48,6 +48,9 @@ func (w *Work) Add(objects []Later) {
 // Empty reports whether there is nothing to look at.
 func (w *Work) Empty() bool { return !w.All && len(w.Users) == 0 && len(w.Groups) == 0 }
 
+// HasDue reports whether something was due: the end of the pass takes it away.
+func (w *Work) HasDue() bool { return len(w.due) > 0 }
+
 // Placed is a user with the manager, for putting managers before their reports.
 type Placed struct{ ID, ManagerID string }
 

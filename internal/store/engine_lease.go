@@ -44,6 +44,17 @@ func (s *Store) EndLease(ctx context.Context, appID, holder string) error {
 	})
 }
 
+// leased reports whether a living process has an application's lease.
+func (tx *Tx) leased(ctx context.Context, appID string) (bool, error) {
+	now, err := tx.databaseTime(ctx)
+	if err != nil {
+		return false, err
+	}
+	var n int
+	err = tx.QueryRow(ctx, "select count(*) from leases where app_id = $1 and expires_at >= $2 and (not $3 or holder like $4)", appID, now, tx.s.pool == nil, tx.s.instance+"/%").Scan(&n)
+	return n > 0, err
+}
+
 // databaseTime returns the database's clock in milliseconds.
 func (tx *Tx) databaseTime(ctx context.Context) (int64, error) {
 	if tx.s.pool == nil {

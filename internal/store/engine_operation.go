@@ -485,6 +485,7 @@ func (s *Store) Approve(ctx context.Context, appID string, ops []*Operation, act
 				return err
 			}
 		}
+		tx.wakes(appID)
 		return tx.held(ctx, appID)
 	})
 }

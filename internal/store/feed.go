@@ -33,7 +33,8 @@ func (tx *Tx) changed(kind ChangeType, object, member string) {
 	tx.pending = append(tx.pending, Change{Type: kind, Object: object, Member: member})
 }
 
-// flush gives the transaction's changes their numbers and writes them into the feed.
+// flush gives the transaction's changes their numbers, writes them into the feed and queues a job for
+// every application that may run and has none coming: the change and the job commit together.
 //
 // It must be the last thing before the commit. The numbers come from the one row of table feed, and
 // the lock on that row is held until the transaction has ended: so the order of numbers is the order
@@ -42,20 +43,25 @@ func (tx *Tx) changed(kind ChangeType, object, member string) {
 // still open, and never comes back for it.) Held only at the end, the lock costs the others little.
 func (tx *Tx) flush(ctx context.Context) error {
 	entries := tx.entries()
-	if len(entries) == 0 || tx.shadow {
+	if tx.shadow || len(entries)+len(tx.waking) == 0 {
 		return nil
 	}
-	var last int64
-	err := tx.QueryRow(ctx, "update feed set seq = seq + $1 where id = 1 returning seq", len(entries)).Scan(&last)
+	if tx.arrival != "" && len(entries) > 0 {
+		return tx.arrive(ctx, entries)
+	}
+	last, err := tx.lockFeed(ctx, len(entries))
 	if err != nil {
-		return fmt.Errorf("taking numbers in the change feed: %w", err)
+		return err
 	}
 	now, first := tx.now(), last-int64(len(entries))+1
 	rows := make([][]any, len(entries))
 	for i, c := range entries {
 		rows[i] = []any{first + int64(i), string(c.Type), c.Object, c.Member, now}
 	}
-	return tx.insert(ctx, "changes", []string{"seq", "type", "object_id", "member_id", "at"}, rows, "")
+	if err := tx.insert(ctx, "changes", []string{"seq", "type", "object_id", "member_id", "at"}, rows, ""); err != nil {
+		return err
+	}
+	return tx.wakeUp(ctx, len(entries) > 0)
 }
 
 // entries returns the pending changes, each once, in the order they came.

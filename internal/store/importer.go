@@ -76,10 +76,17 @@ const (
 //
 // A record is the same person by id, else by externalId of the same source, else by userName. The
 // records are read once, in slices of one transaction each, so an import that is killed leaves
-// whole slices behind, and running it again ends right. What points at something later in the input
+// whole slices behind, and running it again ends right. Applications see its changes when it ends, or
+// after 30 s: nobody is provisioned by half of a file, and what others change meanwhile goes ahead. What points at something later in the input
 // (members, a manager by DN) waits for the end.
 func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) (ImportResult, error) {
-	im := &importer{s: s, opts: o, in: s.Write, seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+	im := &importer{s: s, opts: o, id: newID(), seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+	im.in = func(ctx context.Context, fn func(*Tx) error) error {
+		return s.Write(ctx, func(tx *Tx) error {
+			tx.arrival = im.id
+			return fn(tx)
+		})
+	}
 	im.result = ImportResult{Source: o.Source, Rows: []ImportRow{}}
 	if !storable(o.Source) || o.Source == "" {
 		return im.result, refuse(ErrInvalid, "", "an import needs the name of its source")
@@ -101,6 +108,10 @@ func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) 
 		})
 	} else {
 		err = run()
+	}
+	if !o.DryRun {
+		// Whatever ended it: what is in the directory is looked at.
+		err = errors.Join(err, s.endImport(context.WithoutCancel(ctx), im.id))
 	}
 	slices.SortStableFunc(im.result.Rows, func(a, b ImportRow) int { return cmp.Compare(a.Line, b.Line) })
 	if err != nil {
@@ -132,6 +143,7 @@ type target struct {
 // transaction may be run again; a transaction's own findings are in an outcome.
 type importer struct {
 	s      *Store
+	id     string // under which its changes wait for its end
 	opts   ImportOptions
 	in     func(context.Context, func(*Tx) error) error // runs a transaction
 	result ImportResult

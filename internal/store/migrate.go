@@ -54,10 +54,34 @@ func (s *Store) migrate(ctx context.Context) error {
 	case s.readOnly:
 		return refuse(ErrOlder, "run `muster migrate` once", "Muster's database has schema %d, and this version of muster needs %d", have, newest)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("bringing the database's schema from %d to %d: %w", have, newest, err)
+	// The queue's tables first: they are there when the number says so.
+	return s.alone(ctx, func() error {
+		if err := s.queue.migrate(ctx, s.log); err != nil {
+			return err
+		}
+		if _, err := provider.Up(ctx); err != nil {
+			return fmt.Errorf("bringing the database's schema from %d to %d: %w", have, newest, err)
+		}
+		return nil
+	})
+}
+
+// alone runs fn while no other node migrates: the queue's migrations have no lock of their own.
+func (s *Store) alone(ctx context.Context, fn func() error) error {
+	if !s.Postgres() {
+		return fn()
 	}
-	return nil
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	const number = "(7715837391)" // any, as long as nobody else takes it
+	if _, err := conn.ExecContext(ctx, "select pg_advisory_lock"+number); err != nil {
+		return fmt.Errorf("waiting for another node's migration: %w", err)
+	}
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "select pg_advisory_unlock"+number) }()
+	return fn()
 }
 
 // Schema returns the version of the database's schema, 0 when it is empty.

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Config says where the state is and how it is opened.
@@ -47,6 +49,7 @@ type Store struct {
 	pool     *pgxpool.Pool // nil on SQLite
 	write    *sql.DB       // nil when read-only; one connection on SQLite
 	read     *sql.DB       // the same as write on PostgreSQL
+	queue    queue         // nil when read-only
 	queries  atomic.Int64
 	instance string // names this opening of the store, for leases
 	closed   atomic.Bool
@@ -74,8 +77,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	} else {
 		err = s.openSQLite(ctx, c)
 	}
+	if err == nil && s.write != nil {
+		s.queue, err = newQueue(s)
+	}
 	if err == nil {
 		err = s.migrate(ctx)
+	}
+	if err == nil && s.write != nil {
+		err = s.fillSchedule(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(s.explain(err), s.Close())
@@ -120,13 +129,24 @@ func (s *Store) Postgres() bool { return s.pool != nil }
 // Tx is one transaction. Its methods are not safe for concurrent use.
 type Tx struct {
 	s       *Store
-	tx      *sql.Tx
+	tx      handle
+	pgx     pgx.Tx   // of a writing transaction on PostgreSQL: the same one, in the form that the queue takes
 	pending []Change // what the feed is told when the transaction ends
+	waking  []string // applications that get a job when the transaction ends
+	arrival string   // id of the import that the changes belong to; "" when they go into the feed at once
 	shadow  bool     // nothing of this transaction will last, see shadow.go
 
 	// Statements that this transaction runs again and again are prepared once.
 	used     map[string]bool
 	prepared map[string]*sql.Stmt
+}
+
+// handle is what statements run on: a *sql.Tx, or a *sql.Conn in whose session a transaction is open.
+type handle interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // attempts bounds how often a transaction is begun again after PostgreSQL ended it in favour of
@@ -142,7 +162,7 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 		return &Error{Kind: ErrReadOnly, Reason: "Muster's database was opened for reading only"}
 	}
 	for try := 1; ; try++ {
-		err := s.once(ctx, s.write, nil, func(tx *Tx) error {
+		err := s.writeOnce(ctx, func(tx *Tx) error {
 			if err := fn(tx); err != nil {
 				return err
 			}
@@ -180,6 +200,55 @@ func (s *Store) once(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn fu
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil
+}
+
+// writeOnce runs fn in one transaction that writes.
+func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) error {
+	if s.pool == nil {
+		return s.once(ctx, s.write, nil, fn)
+	}
+	conn, inner, err := s.beginPostgres(ctx)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer conn.Close()
+	// Also when the caller has given up: the connection goes back to the pool.
+	defer inner.Rollback(context.WithoutCancel(ctx)) // after a commit it does nothing
+	tx := &Tx{s: s, tx: conn, pgx: inner}
+	err = fn(tx)
+	for _, stmt := range tx.prepared {
+		_ = stmt.Close() // a statement that is not closed lives as long as the connection
+	}
+	if err != nil {
+		return err
+	}
+	if err := inner.Commit(ctx); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// beginPostgres begins one transaction in two forms: statements run on the *sql.Conn, and the queue
+// takes the pgx.Tx.
+func (s *Store) beginPostgres(ctx context.Context) (conn *sql.Conn, inner pgx.Tx, err error) {
+	for range 3 {
+		if conn, err = s.write.Conn(ctx); err != nil {
+			return nil, nil, err
+		}
+		err = conn.Raw(func(raw any) (err error) {
+			inner, err = raw.(*stdlib.Conn).Conn().Begin(ctx)
+			return err
+		})
+		if err == nil {
+			return conn, inner, nil
+		}
+		// A connection that the server closed while it lay in the pool; nothing was sent on it.
+		conn.Close()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, nil, err
 }
 
 // repeatable reports whether PostgreSQL ended the transaction only because of others that ran

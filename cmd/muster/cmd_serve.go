@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/web"
+)
+
+type serveCmd struct {
+	Listen string `default:"127.0.0.1:8080" env:"MUSTER_LISTEN" placeholder:"ADDR" help:"Address; port 0 takes a free one (${default})."`
+}
+
+// Help implements [kong.HelpProvider].
+func (serveCmd) Help() string {
+	return `It runs every application whose provisioning is on: at once when something
+changes, every interval, and a reconcile on its own schedule. It prints
+"listening on http://…" when it is ready, writes what happens to standard error,
+and ends on Ctrl-C or SIGTERM when the requests under way are answered.
+
+/healthz says that it lives, /readyz that it can work. With --database any
+number of nodes share the applications.
+
+  muster serve --data /var/lib/muster
+  muster serve --database postgres://muster@db.example.org/muster`
+}
+
+// endsWithin is how long a server that is told to end may take.
+const endsWithin = 9500 * time.Millisecond
+
+// Run implements the verb.
+func (c *serveCmd) Run(s *session) error {
+	desk, st, end, err := s.open(false)
+	if err != nil {
+		return err
+	}
+	schedule := desk.Schedule()
+	var server *served
+	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log()})
+	if err == nil {
+		server, err = serve(c.Listen, web.Health(schedule.Ready, site))
+	}
+	if err == nil {
+		if err = st.Announce(server.url); err == nil {
+			err = c.run(s, schedule.Run, st, server)
+		} else {
+			err = errors.Join(err, server.close())
+		}
+	}
+	if !errors.Is(err, errLate) {
+		end() // it would wait for what did not end in time
+	}
+	return err
+}
+
+// errLate says that something did not end in the time there was.
+var errLate = errors.New("it took too long")
+
+// run serves until the session ends, and then ends what runs in the time there is.
+func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error, st *store.Store, server *served) error {
+	log := s.log()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- schedule(s, func() {
+			log.Info("serving", "url", server.url, "postgres", st.Postgres())
+			s.show(map[string]string{"listening": server.url}, func() { s.say("listening on %s", server.url) })
+		})
+	}()
+	select {
+	case err := <-ended: // it could not begin
+		return errors.Join(err, server.close())
+	case <-s.Done():
+	}
+	log.Info("ending: what is under way is waited for")
+	late := time.NewTimer(endsWithin)
+	defer late.Stop()
+	closed := make(chan error, 1)
+	go func() { closed <- server.close() }()
+	select {
+	case err := <-ended:
+		if err = errors.Join(err, <-closed); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("ending: %w", err)
+		}
+		log.Info("ended")
+		return nil
+	case <-late.C:
+		return &admin.Problem{
+			Exit: admin.ExitInternal, Code: "interrupted", Message: fmt.Sprintf("what was under way did not end within %s", endsWithin),
+			Next: "nothing to do: it is looked up when Muster runs again", Err: errLate,
+		}
+	}
+}

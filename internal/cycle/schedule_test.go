@@ -1,0 +1,163 @@
+package cycle_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// serving is a world whose schedule runs, with an application that is on.
+func (w *world) serving() (stop func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	s := cycle.NewSchedule(w.engine, func(err error) (string, string) { return err.Error(), "" })
+	go func() { ended <- s.Run(ctx, func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		w.t.Fatal(err)
+	}
+	var once atomic.Bool
+	stop = func() {
+		if once.Swap(true) {
+			return
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the schedule ended: %v", err)
+		}
+	}
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// until waits for a condition.
+func (w *world) until(what string, is func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); <-time.After(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("it does not come to this: %s", what)
+		}
+	}
+}
+
+// on switches the application on; nothing comes by its interval in the time of a test.
+func (w *world) on() {
+	w.t.Helper()
+	w.app.Provisioning.Status, w.app.Provisioning.Interval = "on", provision.Duration(time.Hour)
+	w.save()
+}
+
+// titled reports whether the target's account has a title.
+func (w *world) titled(userName, title string) bool {
+	doc := w.target.User(w.target.UserID(userName))
+	return doc != nil && doc["title"] == title
+}
+
+// settled waits until the application has looked at every change, and returns how far that is.
+func (w *world) settled() *store.Progress {
+	w.t.Helper()
+	var p *store.Progress
+	w.until("every change has been looked at", func() bool {
+		seq, err := w.store.FeedSeq(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if p, err = w.store.Standing(w.t.Context(), w.app.ID); err != nil {
+			w.t.Fatal(err)
+		}
+		return p.Watermark == seq && !p.Running
+	})
+	return p
+}
+
+func (w *world) lastCycle() *store.Cycle {
+	w.t.Helper()
+	c, err := w.store.LastCycle(w.t.Context(), w.app.ID)
+	if err != nil || c == nil {
+		w.t.Fatalf("the last cycle: %v, %v", c, err)
+	}
+	return c
+}
+
+func TestRunsByItself(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(w *world) {
+		w.user("ada")
+		w.user("grace")
+		w.group("Team", "ada")
+		w.assign("Team")
+		w.on()
+		w.serving()
+		w.until("the first cycle makes the account", func() bool { return w.target.UserID("ada") != "" })
+		w.settled()
+		w.set("ada", "title", "Countess")
+		w.until("a change reaches the target", func() bool { return w.titled("ada", "Countess") })
+		w.settled()
+		before := w.lastCycle()
+		// Whoever is not in scope wakes the application, and leaves nothing behind.
+		w.set("grace", "title", "Admiral")
+		w.settled()
+		if c := w.lastCycle(); c.ID != before.ID {
+			w.t.Errorf("a change that does not concern the application made cycle %+v", c)
+		}
+		// Due rows of one application wake it, too.
+		u, err := w.store.UserByName(w.t.Context(), "grace")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := w.store.Assign(w.t.Context(), by, w.app.ID, provision.Assignment{User: u.ID}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.until("an assignment reaches the target", func() bool { return w.titled("grace", "Admiral") })
+	})
+}
+
+// What wakes an application and does not concern it costs reads, and the two writes that take the
+// wake and move the watermark.
+func TestUnconcernedCostsNothing(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(w *world) {
+		w.user("ada")
+		w.group("Team", "ada")
+		for i := range 50 {
+			w.user(fmt.Sprint("other", i))
+		}
+		w.assign("Team")
+		w.on()
+		w.sync()
+		s := cycle.NewSchedule(w.engine, func(err error) (string, string) { return err.Error(), "" })
+		s.Attend(w.t.Context(), w.app.ID)
+		for _, n := range []int{1, 50} {
+			for i := range n {
+				w.set(fmt.Sprint("other", i), "title", fmt.Sprint("Title ", n))
+			}
+			before := w.lastCycle()
+			log := w.requests(func() {
+				queries := w.store.Queries()
+				if again := s.Attend(w.t.Context(), w.app.ID); again != 0 {
+					w.t.Errorf("asked to come again after %v", again)
+				}
+				if n := w.store.Queries() - queries; n > 30 {
+					w.t.Errorf("%d queries for a change that does not concern the application", n)
+				}
+			})
+			if len(log) != 0 {
+				w.t.Errorf("%d requests, the first: %s %s", len(log), log[0].Method, log[0].Path)
+			}
+			if c := w.lastCycle(); c.ID != before.ID {
+				w.t.Errorf("it left cycle %s behind", c.ID)
+			}
+			if p := w.settled(); p.Watermark == 0 {
+				w.t.Error("the watermark has not moved")
+			}
+		}
+	})
+}
