@@ -269,7 +269,7 @@ func writes(ts *testscript.TestScript, _ bool, args []string) {
 // slackCommand changes the emulated Slack behind Muster's back, or looks at it:
 //
 //	slack fault FAULT · slack clear · slack revoke TOKEN
-//	slack active EMAIL true|false · slack title EMAIL TITLE · slack people N · slack add EMAIL
+//	slack active EMAIL true|false · slack name EMAIL NAME · slack title EMAIL TITLE · slack people N · slack add EMAIL
 func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 	slack := of(ts).slack
 	find := func() slackemulator.User {
@@ -298,6 +298,8 @@ func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 	case "active":
 		check(fmt.Sprint(find().Active), args[2])
+	case "name":
+		check(find().UserName, args[2])
 	case "title":
 		check(find().Title, args[2])
 	case "people":

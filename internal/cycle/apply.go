@@ -29,9 +29,10 @@ const reserved = 4
 // its fields; workers carry out one operation each and send back what came of it.
 type dispatcher struct {
 	*run
-	queue    []*work         // taken and not begun, most urgent first
-	rank     map[string]int  // of the users taken and not finished
-	running  map[string]bool // objects with an operation under way
+	queue    []*work            // taken and not begun, most urgent first
+	rank     map[string]int     // of the users taken and not finished
+	running  map[string]bool    // objects with an operation under way
+	freed    map[string]freeing // what operations that were taken and not finished give up, by identity
 	inflight int
 	empty    bool // nothing more is planned in the database, as far as is known
 	fresh    int  // planned since operations were last taken
@@ -69,7 +70,7 @@ type finished struct {
 // there is nothing left to do, or when the target ended the pass (r.stopped).
 func (r *run) apply(ctx context.Context) error {
 	d := &dispatcher{
-		run: r, rank: map[string]int{}, running: map[string]bool{}, accounts: map[string]string{}, gone: map[string]bool{},
+		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, accounts: map[string]string{}, gone: map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
 	}
 	err := d.loop(ctx)
@@ -281,6 +282,7 @@ func (d *dispatcher) fetch(ctx context.Context, limit int) error {
 		if o.Kind == directory.KindUser {
 			d.rank[o.Source.ID] = o.Rank
 		}
+		d.noteFrees(o)
 		d.queue = append(d.queue, w)
 	}
 	slices.SortStableFunc(d.queue, func(a, b *work) int {
@@ -342,7 +344,7 @@ func (d *dispatcher) mayBegin(w *work) bool {
 			return false
 		}
 	}
-	return true
+	return !d.stillHeld(w)
 }
 
 // resolved are the accounts that stand for the users an operation speaks of.
@@ -386,6 +388,7 @@ func (d *dispatcher) take1(f finished) {
 		}
 		return
 	}
+	d.gaveUp(w.Operation)
 	d.took(&f)
 	if f.check != nil {
 		d.checks = append(d.checks, f.check)

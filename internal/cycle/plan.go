@@ -90,6 +90,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 	if err := r.storeBehind(ctx, rows, replaced, adopts, waiting); err != nil {
 		return err
 	}
+	r.noteRenames(rows)
 	for _, row := range rows {
 		if row.State != store.Planned {
 			continue

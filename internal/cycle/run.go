@@ -42,6 +42,8 @@ type run struct {
 	drift  *drift   // of a reconcile
 	undone *undoing // of an undo
 
+	renames []*rename // planned and not put in order yet
+
 	reading, writing *provision.Breaker // of questions about single objects, see unread; of operations
 	rule             string             // by which the pass was stopped
 
@@ -280,7 +282,7 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 			r.looked = append(r.looked, w)
 		}
 		if !w.More {
-			return nil
+			return r.orderRenames(ctx)
 		}
 	}
 }

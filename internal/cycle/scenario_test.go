@@ -475,23 +475,3 @@ func TestAccountVanished(t *testing.T) {
 	w.groupMembers("Engineering", "ada", "bob", "cleo")
 	w.again()
 }
-
-func TestRenameSwap(t *testing.T) {
-	w := onSQLite(t)
-	small(w)
-	ada, bob := w.target.UserID("ada"), w.target.UserID("bob")
-	w.set("ada", "userName", "temp")
-	w.set("bob", "userName", "ada")
-	w.set("temp", "userName", "bob")
-	for range 3 {
-		if _, err := w.trySync(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := len(w.target.UserIDs()); n != 3 {
-		t.Errorf("%d accounts, want 3", n)
-	}
-	if w.target.User(ada)["userName"] != "bob" || w.target.User(bob)["userName"] != "ada" {
-		t.Logf("the swap needs a person: %v %v", w.target.User(ada)["userName"], w.target.User(bob)["userName"])
-	}
-}

@@ -1,6 +1,7 @@
 package cycle
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -39,13 +40,13 @@ func (r *run) undo(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return r.orderRenames(ctx)
 }
 
-// doings reads what the cycle did, by object, in the order in which it was planned. Of one person it is what was
+// doings reads what the cycle did, by object. Of one person it is what was
 // done to the account, and to its memberships.
 func (r *run) doings(ctx context.Context) (map[string]*provision.Done, map[directory.Kind][]string, error) {
-	done, order := map[string]*provision.Done{}, map[directory.Kind][]string{}
+	rows, order := map[string][]*store.Operation{}, map[directory.Kind][]string{}
 	var after *store.Operation
 	for {
 		page, err := r.engine.Store.Operations(ctx, r.opts.Undo, []store.State{store.Applied, store.Unknown}, after, slice)
@@ -53,19 +54,19 @@ func (r *run) doings(ctx context.Context) (map[string]*provision.Done, map[direc
 			return nil, nil, err
 		}
 		for _, o := range page {
-			d := done[o.Source.ID]
-			if d == nil {
-				d = &provision.Done{}
-				done[o.Source.ID] = d
+			if rows[o.Source.ID] == nil {
 				order[o.Kind] = append(order[o.Kind], o.Source.ID)
 			}
-			d.Take(o.Operation)
-			d.Uncertain = d.Uncertain || o.State == store.Unknown
+			rows[o.Source.ID] = append(rows[o.Source.ID], o)
 		}
 		if len(page) < slice {
 			break
 		}
 		after = page[len(page)-1]
+	}
+	done := make(map[string]*provision.Done, len(rows))
+	for id, list := range rows {
+		done[id] = doneBy(list)
 	}
 	for kind, ids := range order {
 		order[kind] = slices.DeleteFunc(ids, func(id string) bool {
@@ -79,6 +80,19 @@ func (r *run) doings(ctx context.Context) (map[string]*provision.Done, map[direc
 		})
 	}
 	return done, order, nil
+}
+
+// doneBy takes the operations of one object together, in the order in which they were carried out.
+func doneBy(list []*store.Operation) *provision.Done {
+	slices.SortStableFunc(list, func(a, b *store.Operation) int {
+		return cmp.Or(a.Finished.Compare(b.Finished), cmp.Compare(a.Rank, b.Rank))
+	})
+	d := &provision.Done{}
+	for _, o := range list {
+		d.Take(o.Operation)
+		d.Uncertain = d.Uncertain || o.State == store.Unknown
+	}
+	return d
 }
 
 // undoable prepares objects as they are now.
@@ -191,6 +205,7 @@ func (r *run) planUndo(ctx context.Context, work []*candidate, done map[string]*
 	if err := r.engine.Store.SetRejections(ctx, r.app.ID, turned); err != nil {
 		return err
 	}
+	r.noteRenames(rows)
 	return r.engine.Store.AddOperations(ctx, rows, nil, nil)
 }
 

@@ -314,3 +314,7 @@ type storeOperation = store.Operation
 func openSQLite(t *testing.T) *store.Store {
 	return storetest.Open(t, store.Config{Data: t.TempDir()})
 }
+
+func groupNamed(name string) store.GroupEdit {
+	return store.GroupEdit{Attributes: directory.Edit{"displayName": name}}
+}

@@ -45,3 +45,18 @@ func (s *Store) PlannedOperations(ctx context.Context, cycleID string, state Sta
 	}
 	return ops, nil
 }
+
+// Replan keeps the rank and the edits of planned operations as they are now.
+func (s *Store) Replan(ctx context.Context, ops []*Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		for _, o := range ops {
+			if _, err := tx.Exec(ctx, `update operations set rank = $1, detail = $2 where id = $3 and state = 'planned'`, o.Rank, jsonText(detailOf(o)), o.ID); err != nil {
+				return fmt.Errorf("putting operation %s in order: %w", o.ID, err)
+			}
+		}
+		return nil
+	})
+}

@@ -43,6 +43,7 @@ type Behaviour struct {
 	TrailingSlash  bool // "Users" is redirected to "Users/"
 	NeedUserAgent  bool // 403 without a User-Agent of its own
 	ConflictStatus int  // for a userName in use; 0 is 409
+	UniqueMail     bool // an e-mail address belongs to one person, as userName does
 	ConflictSilent bool // without scimType
 	ConflictOpen   bool // answers a create for a userName in use with 200 and that account
 

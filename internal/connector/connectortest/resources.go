@@ -41,6 +41,10 @@ func (t *Target) create(w http.ResponseWriter, r *http.Request, in *collection, 
 		refuse(w, why.status, why.kind, why.detail)
 		return
 	}
+	if t.mailTaken(in, e) {
+		refuse(w, t.conflict(), "uniqueness", "emails is in use")
+		return
+	}
 	if !t.does.CreateRefused {
 		in.insert(e)
 	}
@@ -59,6 +63,21 @@ func (t *Target) conflict() int {
 		return t.does.ConflictStatus
 	}
 	return http.StatusConflict
+}
+
+// mailTaken reports whether an address of an entry is another one's.
+func (t *Target) mailTaken(in *collection, e *entry) bool {
+	mails, _ := look(e.doc, "emails").([]any)
+	for _, m := range mails {
+		mail, _ := m.(map[string]any)
+		v, _ := look(mail, "value").(string)
+		for id := range in.byMail[strings.ToLower(v)] {
+			if t.does.UniqueMail && v != "" && id != e.id {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // accept takes a whole resource into an entry.
@@ -300,6 +319,10 @@ func (t *Target) change(w http.ResponseWriter, in *collection, id string, enable
 	name, _ := look(next.doc, in.named()).(string)
 	if holder, taken := in.byName[strings.ToLower(name)]; taken && holder != id {
 		refuse(w, t.conflict(), "uniqueness", in.named()+" is in use")
+		return
+	}
+	if t.mailTaken(in, next) {
+		refuse(w, t.conflict(), "uniqueness", "emails is in use")
 		return
 	}
 	if t.does.Immutable && in.prefix == "U" && !strings.EqualFold(oldName, name) {

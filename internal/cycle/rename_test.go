@@ -1,0 +1,186 @@
+package cycle_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/cycle"
+)
+
+// mail is the value of emails with one address.
+func mail(address string) []any {
+	return []any{map[string]any{"value": address, "type": "work", "primary": true}}
+}
+
+// exchange gives people each other's names: the first one gets the second's, and so on, the last one the first's when
+// it is a circle. The directory too lets nobody have another's name, so that somebody steps aside.
+func (w *world) exchange(circle bool, names ...string) {
+	w.t.Helper()
+	last := names[len(names)-1]
+	w.set(last, "userName", last+"-new", "emails", mail(last+"-new@example.org"))
+	for i := len(names) - 2; i >= 0; i-- {
+		w.set(names[i], "userName", names[i+1], "emails", mail(names[i+1]+"@example.org"))
+	}
+	if circle {
+		w.set(last+"-new", "userName", names[0], "emails", mail(names[0]+"@example.org"))
+	}
+}
+
+func four(w *world) map[string]string {
+	w.target.Behave(func(b *connectortest.Behaviour) { b.UniqueMail = true })
+	ids := map[string]string{}
+	names := []string{"ada", "bob", "cleo", "dora"}
+	for _, name := range names {
+		w.user(name)
+	}
+	w.group("All", names...)
+	w.assign("All")
+	w.sync()
+	for _, name := range names {
+		ids[name] = w.target.UserID(name)
+	}
+	return ids
+}
+
+// named checks what accounts are called, and that their addresses went along.
+func (w *world) named(ids map[string]string, want map[string]string) {
+	w.t.Helper()
+	for was, now := range want {
+		doc := w.target.User(ids[was])
+		if doc["userName"] != now {
+			w.t.Errorf("the account of %s is called %v, want %s", was, doc["userName"], now)
+		}
+		if text := fmt.Sprint(doc["emails"]); !strings.Contains(text, ":"+now+"@example.org") {
+			w.t.Errorf("the address of %s is %s, want %s", was, text, now)
+		}
+	}
+}
+
+func TestRenamesInOrder(t *testing.T) {
+	for name, test := range map[string]struct {
+		circle bool
+		names  []string
+		want   map[string]string
+		writes int
+	}{
+		"two change places": {true, []string{"ada", "bob"}, map[string]string{"ada": "bob", "bob": "ada", "cleo": "cleo"}, 3},
+		"three in a circle": {true, []string{"ada", "bob", "cleo"}, map[string]string{"ada": "bob", "bob": "cleo", "cleo": "ada"}, 4},
+		"four in a circle":  {true, []string{"dora", "bob", "ada", "cleo"}, map[string]string{"dora": "bob", "bob": "ada", "ada": "cleo", "cleo": "dora"}, 5},
+		"a chain":           {false, []string{"ada", "bob", "cleo", "dora"}, map[string]string{"ada": "bob", "bob": "cleo", "cleo": "dora", "dora": "dora-new"}, 4},
+		"a chain backwards": {false, []string{"dora", "cleo", "bob", "ada"}, map[string]string{"dora": "cleo", "cleo": "bob", "bob": "ada", "ada": "ada-new"}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(w *world) {
+				ids := four(w)
+				w.exchange(test.circle, test.names...)
+				log := w.requests(func() { w.expect(w.sync(), map[string]int{"update": test.writes}) })
+				for _, l := range log {
+					if l.Status == http.StatusConflict {
+						t.Errorf("refused: %s", l.Body)
+					}
+				}
+				w.named(ids, test.want)
+				w.groupMembers("All", w.nameOf(ids["ada"]), w.nameOf(ids["bob"]), w.nameOf(ids["cleo"]), w.nameOf(ids["dora"]))
+				w.again()
+			})
+		})
+	}
+}
+
+func (w *world) nameOf(id string) string { return fmt.Sprint(w.target.User(id)["userName"]) }
+
+// TestRenamesStoppedAnywhere: whatever request is the last one, the next cycles bring everybody to their names, and
+// nobody has two accounts.
+func TestRenamesStoppedAnywhere(t *testing.T) {
+	for after := range 5 {
+		for _, drop := range []connectortest.Drop{connectortest.BeforeWrite, connectortest.AfterWrite} {
+			t.Run(fmt.Sprint(after, drop), func(t *testing.T) {
+				w := onSQLite(t)
+				ids := four(w)
+				w.exchange(true, "ada", "bob", "cleo")
+				w.target.Fail(connectortest.Fault{After: after, Drop: drop, Times: -1})
+				if _, err := w.trySync(); err != nil {
+					t.Fatal(err)
+				}
+				w.target.Heal()
+				for range 3 {
+					if _, err := w.trySync(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.named(ids, map[string]string{"ada": "bob", "bob": "cleo", "cleo": "ada", "dora": "dora"})
+				if n := len(w.target.UserIDs()); n != 4 {
+					t.Errorf("%d accounts, want 4", n)
+				}
+				w.again()
+			})
+		}
+	}
+}
+
+// TestNewcomerTakesAName that somebody gives up in the same cycle: neither adopted, nor refused.
+func TestNewcomerTakesAName(t *testing.T) {
+	onEach(t, func(w *world) {
+		ids := four(w)
+		w.set("ada", "userName", "ada.king", "emails", mail("ada.king@example.org"))
+		w.user("ada")
+		w.join("All", "ada")
+		w.expect(w.sync(), map[string]int{"create": 1, "update": 2})
+		w.named(ids, map[string]string{"ada": "ada.king"})
+		if id := w.target.UserID("ada"); id == "" || id == ids["ada"] {
+			t.Errorf("the new ada has account %q", id)
+		}
+		w.again()
+	})
+}
+
+// TestExchangeIsPlannedAndUndone: the plan shows the name in between, runs as it is, and can be taken back.
+func TestExchangeIsPlannedAndUndone(t *testing.T) {
+	w := onSQLite(t)
+	ids := four(w)
+	w.exchange(true, "ada", "bob")
+	app, err := w.store.Application(t.Context(), "target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := w.engine.Plan(t.Context(), app, cycle.Options{ByHand: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.counts(plan.Summary, map[string]int{"update": 3})
+	done := w.sync(func(o *cycle.Options) { o.PlanID = plan.ID })
+	w.expect(done, map[string]int{"update": 3})
+	w.named(ids, map[string]string{"ada": "bob", "bob": "ada"})
+	w.expect(w.undo(done.Cycle.ID), map[string]int{"update": 3})
+	w.named(ids, map[string]string{"ada": "ada", "bob": "bob"})
+	w.again()
+}
+
+// TestGroupsExchangeNames too.
+func TestGroupsExchangeNames(t *testing.T) {
+	w := onSQLite(t)
+	w.user("ada")
+	w.group("Red", "ada")
+	w.group("Blue")
+	w.assign("Red", "Blue")
+	w.sync()
+	red := w.target.GroupID("Red")
+	for _, step := range [][2]string{{"Red", "In between"}, {"Blue", "Red"}, {"In between", "Blue"}} {
+		g, err := w.store.GroupByName(t.Context(), step[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.store.UpdateGroup(t.Context(), by, g.ID, groupNamed(step[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.expect(w.sync(), map[string]int{"update": 3, "skip": 1}) // ada is looked at, whose groups have other names
+	if w.target.GroupID("Blue") != red {
+		t.Error("the groups did not exchange their names")
+	}
+	w.groupMembers("Blue", "ada")
+	w.again()
+}
