@@ -59,6 +59,13 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		row("last cycle", "none yet")
 	}
 	row("links", "%s; watermark %s", count(a.Links, "account", "accounts"), number(int(a.Watermark)))
+	if c := a.Credentials; c.Expires != nil {
+		how := "then a new token is needed"
+		if c.Renews {
+			how = "renewed by itself"
+		}
+		row("token", "ends %s; %s", when(*c.Expires), how)
+	}
 	if a.LagMS > 0 {
 		row("behind", "the oldest change waits for %s", took(time.Duration(a.LagMS)*time.Millisecond))
 	}

@@ -38,7 +38,7 @@ func openSCIM(c admin.Connection) (cycle.Target, error) {
 		return cycle.Target{}, err
 	}
 	client, err := connector.NewClient(connector.Options{
-		Connection: c.Application.Connection, Token: c.Token, Limiter: c.Limiter, Version: c.Version,
+		Connection: c.Application.Connection, Credentials: c.Credentials, Limiter: c.Limiter, Version: c.Version,
 	})
 	if err != nil {
 		return cycle.Target{}, err
@@ -53,7 +53,7 @@ func openSlack(c admin.Connection) (cycle.Target, error) {
 		return cycle.Target{}, err
 	}
 	made, err := slack.New(slack.Options{
-		Connection: c.Application.Connection, Token: c.Token, Users: c.Users, Groups: c.Groups, Quirks: quirks, Limiter: c.Limiter, Version: c.Version,
+		Connection: c.Application.Connection, Token: c.Token, Credentials: c.Credentials, Users: c.Users, Groups: c.Groups, Quirks: quirks, Limiter: c.Limiter, Version: c.Version,
 	})
 	// Where time is scaled, as by an emulator, the target's own delays are.
 	settle := time.Duration(quirks.Settle)

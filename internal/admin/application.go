@@ -265,9 +265,10 @@ type ApplicationStatus struct {
 	Quarantine *QuarantineStatus `json:"quarantine"`
 	LagMS      int64             `json:"lag_ms"` // how long the oldest change that no cycle has looked at waits
 
-	Assignments int         `json:"assignments"`
-	Drift       DriftCounts `json:"drift"`              // as the last complete reconcile found it
-	Restored    bool        `json:"restored,omitempty"` // from a backup: the next cycle is a reconcile whose removals are held
+	Credentials CredentialStatus `json:"credentials"`
+	Assignments int              `json:"assignments"`
+	Drift       DriftCounts      `json:"drift"`              // as the last complete reconcile found it
+	Restored    bool             `json:"restored,omitempty"` // from a backup: the next cycle is a reconcile whose removals are held
 	// Waiting is what only a person can move on, each with the command to type.
 	Waiting []Waiting `json:"waiting"`
 }
@@ -358,8 +359,23 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 	if err != nil {
 		return s, err
 	}
-	s.Waiting = append(s.Waiting, waiting(app, s, secrets["token"] != "")...)
+	s.Credentials = d.credentialStatus(ctx, app, secrets)
+	s.Waiting = append(s.Waiting, waiting(app, s, s.Credentials.Given)...)
 	return s, nil
+}
+
+// complete reports whether an application has the secrets without which it cannot be connected.
+func complete(app *provision.Application, secrets map[string]string) bool {
+	auth := app.Connection.Auth
+	for name, optional := range auth.Secrets() {
+		if !optional && secrets[name] == "" {
+			return false
+		}
+	}
+	if auth.Type == provision.AuthorizationCode {
+		return secrets[provision.SecretAccessToken] != "" || secrets[provision.SecretRefreshToken] != ""
+	}
+	return true
 }
 
 // waiting is the table of what only a person can move on, in the order in which to deal with it.

@@ -28,10 +28,10 @@ type office struct {
 	version   string
 	log       *slog.Logger
 
-	mu       sync.Mutex
-	limiters map[string]*connector.Limiter // by connection: all its cycles and applications share one
-
-	connected map[string]string // the connection that an application has used last, by its name
+	mu         sync.Mutex
+	renewables map[string]*connector.Credentials // by [Desk.renewable]
+	limiters   map[string]*connector.Limiter     // by connection: all its cycles and applications share one
+	connected  map[string]string                 // the connection that an application has used last, by its name
 }
 
 // Options are what a [Desk] is made from.
@@ -48,7 +48,10 @@ func New(s *store.Store, o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{by: o.By, office: &office{store: s, protocols: o.Protocols, version: o.Version, log: o.Log, limiters: map[string]*connector.Limiter{}, connected: map[string]string{}}}
+	d := &Desk{by: o.By, office: &office{
+		store: s, protocols: o.Protocols, version: o.Version, log: o.Log,
+		renewables: map[string]*connector.Credentials{}, limiters: map[string]*connector.Limiter{}, connected: map[string]string{},
+	}}
 	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN}
 	return d
 }

@@ -44,7 +44,7 @@ var protocols = map[string]admin.Protocol{"scim": {
 		if err != nil {
 			return cycle.Target{}, err
 		}
-		client, err := connector.NewClient(connector.Options{Connection: c.Application.Connection, Token: c.Token, Limiter: c.Limiter, Version: c.Version})
+		client, err := connector.NewClient(connector.Options{Connection: c.Application.Connection, Credentials: c.Credentials, Limiter: c.Limiter, Version: c.Version})
 		if err != nil {
 			return cycle.Target{}, err
 		}

@@ -193,7 +193,7 @@ func (c *Checkup) application(ctx context.Context, d *Desk, app *provision.Appli
 	if lost := lacking(t, app); len(lost) > 0 {
 		bad(warning, "compare with the template and `muster config apply`", "template %s now requires %v, which is not mapped", t.Name, lost)
 	}
-	if _, err := d.store.Secret(ctx, app.ID, "token", app.Connection.Endpoint); err != nil {
+	if _, _, err := d.credentials(ctx, app); err != nil {
 		p := Explain(err)
 		bad(failure, p.Next, "%s", p.Message)
 	}

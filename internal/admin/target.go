@@ -33,7 +33,8 @@ type Protocol struct {
 type Connection struct {
 	Application *provision.Application
 	Template    gallery.Template
-	Token       string
+	Token       string                 // of bearer, for connectors that judge it
+	Credentials *connector.Credentials // nil is none, for what sends nothing
 	Limiter     *connector.Limiter
 	Users       []string // mapped target paths
 	Groups      []string
@@ -60,40 +61,61 @@ func (d *Desk) target(ctx context.Context, app *provision.Application) (cycle.Ta
 	if err != nil {
 		return cycle.Target{}, err
 	}
-	token, err := d.store.Secret(ctx, app.ID, "token", app.Connection.Endpoint)
+	credentials, secrets, err := d.credentials(ctx, app)
 	if err != nil {
 		return cycle.Target{}, err
 	}
-	if protocol.CheckToken != nil {
+	token := ""
+	if app.Connection.Auth.Type == "" || app.Connection.Auth.Type == provision.Bearer {
+		token = secrets[provision.SecretToken]
+	}
+	if token != "" && protocol.CheckToken != nil {
 		if err := protocol.CheckToken(token); err != nil {
 			return cycle.Target{}, &Problem{Exit: ExitUsage, Code: "token_wrong", Message: fmt.Sprintf("the token of %s cannot work: %v", app.Name, err), Next: "give the right token with `muster config apply`", Err: err}
 		}
 	}
-	// Whoever uses the same credentials at the same place shares one limit there.
+	connection, err := d.connection(app, secrets)
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	return d.open(app, token, credentials, connection)
+}
+
+// connection names the place and the credentials of an application: whoever uses the same ones shares one
+// limit there. What is renewed is no part of the name.
+func (d *Desk) connection(app *provision.Application, secrets map[string]string) (string, error) {
 	origin, err := store.Origin(app.Connection.Endpoint)
 	if err != nil {
-		return cycle.Target{}, err
+		return "", err
 	}
-	connection, err := d.store.Pseudonym(origin, token)
-	if err != nil {
-		return cycle.Target{}, err
+	auth := app.Connection.Auth
+	parts := []string{origin, auth.Type, auth.Username, auth.ClientID, auth.Issuer, auth.Subject}
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		parts = append(parts, name, secrets[name])
 	}
-	return d.open(app, token, connection)
+	if auth.Type == provision.AuthorizationCode {
+		parts = append(parts, app.ID) // one client, several organisations
+	}
+	return d.store.Pseudonym(parts...)
 }
 
 // silent opens the connector of an application without credentials, for what asks only how the target
 // wants values shaped: a person can be explained before there is a token.
 func (d *Desk) silent(_ context.Context, app *provision.Application) (cycle.Target, error) {
-	return d.open(app, "", "")
+	none, err := connector.NewCredentials(connector.CredentialOptions{})
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	return d.open(app, "", none, "")
 }
 
-func (d *Desk) open(app *provision.Application, token, connection string) (cycle.Target, error) {
+func (d *Desk) open(app *provision.Application, token string, credentials *connector.Credentials, connection string) (cycle.Target, error) {
 	t, protocol, err := d.protocol(app)
 	if err != nil {
 		return cycle.Target{}, err
 	}
 	limits := t.Limits.With(app.Connection.Limits)
-	c := Connection{Application: app, Template: t, Token: token, Limiter: d.limiter(app.Name, connection, limits), Version: d.version}
+	c := Connection{Application: app, Template: t, Token: token, Credentials: credentials, Limiter: d.limiter(app.Name, connection, limits), Version: d.version}
 	if c.Users, err = targets(directory.KindUser, app.Mappings.Users); err != nil {
 		return cycle.Target{}, err
 	}

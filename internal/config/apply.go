@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
@@ -74,6 +76,8 @@ type step struct {
 	before  *provision.Application
 	secrets map[string]Secret // those that differ from what is sealed
 	changes ApplicationChanges
+
+	reauthorise bool // the tokens that were got are of no use any more
 }
 
 func changesOf(steps []step) Changes {
@@ -91,8 +95,14 @@ func (s *step) write(ctx context.Context, tx *store.Tx, by store.Actor) error {
 	if _, err := tx.SaveApplication(ctx, by, &s.app); err != nil {
 		return err
 	}
+	if s.reauthorise {
+		// What was got for other credentials is not theirs.
+		if err := tx.DropSecrets(ctx, s.app.ID, provision.SecretAccessToken, provision.SecretRotatedToken); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
-		if err := tx.SetSecret(ctx, by, s.app.ID, name, s.app.Connection.Endpoint, s.secrets[name].Reveal()); err != nil {
+		if err := tx.SetSecret(ctx, by, s.app.ID, name, s.app.Connection.SecretURL(name), s.secrets[name].Reveal()); err != nil {
 			return err
 		}
 	}
@@ -120,7 +130,7 @@ func unsealed(ctx context.Context, st *store.Store, doc Document) (map[secretKey
 			return nil, err
 		}
 		for name := range app.Secrets {
-			value, err := st.Secret(ctx, before.ID, name, app.Connection.Endpoint)
+			value, err := st.Secret(ctx, before.ID, name, app.Connection.SecretURL(name))
 			switch {
 			case errors.Is(err, store.ErrNeedsSecret): // missing, for elsewhere, or of another key: the given one replaces it
 			case err != nil:
@@ -170,6 +180,8 @@ func (doc Document) against(ctx context.Context, tx *store.Tx, sealed map[secret
 				s.secrets[name] = given
 			}
 		}
+		s.reauthorise = before != nil && before.Connection.Auth.Renews() &&
+			(len(s.secrets) > 0 || !reflect.DeepEqual(before.Connection.Auth, s.app.Connection.Auth))
 		s.changes = describe(before, &s.app, s.secrets, origins)
 		steps = append(steps, s)
 	}
@@ -197,35 +209,41 @@ func describe(before, after *provision.Application, secrets map[string]Secret, o
 			c.Status = Unchanged
 		}
 	}
-	_, had := origins["token"]
-	_, given := secrets["token"]
-	c.NeedsToken = !had && !given
+	for name, optional := range after.Connection.Auth.Secrets() {
+		_, had := origins[name]
+		_, given := secrets[name]
+		c.NeedsToken = c.NeedsToken || !had && !given && !optional
+	}
 	return c
 }
 
-// moved refuses a connection that would send a sealed token elsewhere than where it was given for:
-// whoever can change the endpoint must not learn the token that way.
+// moved refuses a connection that would send a sealed secret elsewhere than where it was given for:
+// whoever can change the endpoint must not learn the secret that way.
 func (app *Application) moved(r *report, before *provision.Application, origins map[string]string) {
-	const hint = "give connection.auth.token, too"
-	if _, given := app.Secrets["token"]; given {
-		return
-	}
-	was, had := origins["token"]
-	if !had {
-		return
-	}
-	now, err := store.Origin(app.Connection.Endpoint)
-	if err != nil || now != was {
-		r.add(app.at("connection.endpoint"), hint, "%s needs the token again: it was given for %s, and the endpoint is now at %s", app.Name, was, now)
-		return
-	}
-	web := app.Connection.WebAPI
-	if web == "" || web == before.Connection.WebAPI || web == webAPI(app.template, app.Connection.Endpoint) {
-		return
-	}
-	to, err := store.Origin(web)
-	if from, _ := store.Origin(before.Connection.WebAPI); err != nil || to != from && to != now {
-		r.add(app.at("connection.web_api"), hint, "%s needs the token again: web_api is now at %s, where it was not given for", app.Name, to)
+	for _, name := range slices.Sorted(maps.Keys(app.Connection.Auth.Secrets())) {
+		what := strings.ReplaceAll(name, "_", " ")
+		hint := "give connection.auth." + name + ", too"
+		was, had := origins[name]
+		if _, given := app.Secrets[name]; given || !had {
+			continue
+		}
+		place := "connection.endpoint"
+		if app.Connection.SecretURL(name) != app.Connection.Endpoint {
+			place = "connection.auth.token_url"
+		}
+		now, err := store.Origin(app.Connection.SecretURL(name))
+		if err != nil || now != was {
+			r.add(app.at(place), hint, "%s needs the %s again: it was given for %s, and the %s is now at %s", app.Name, what, was, place[strings.LastIndexByte(place, '.')+1:], now)
+			continue
+		}
+		web := app.Connection.WebAPI
+		if name != provision.SecretToken || web == "" || web == before.Connection.WebAPI || web == webAPI(app.template, app.Connection.Endpoint) {
+			continue
+		}
+		to, err := store.Origin(web)
+		if from, _ := store.Origin(before.Connection.WebAPI); err != nil || to != from && to != now {
+			r.add(app.at("connection.web_api"), hint, "%s needs the token again: web_api is now at %s, where it was not given for", app.Name, to)
+		}
 	}
 }
 

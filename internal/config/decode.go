@@ -255,11 +255,12 @@ func (d *decoder) secret(path string, n *yaml.Node) {
 	if len(s.text) >= 4 {
 		d.hidden = append(d.hidden, s.text)
 	}
-	if message, hint := checkToken(s.text); message != "" {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	if message, hint := checkSecret(name, s.text); message != "" {
 		d.wrong(d.at(n), path, hint, "%s: %s", path, message)
 		return
 	}
-	d.app.Secrets[path[strings.LastIndexByte(path, '.')+1:]] = Secret{s.text}
+	d.app.Secrets[name] = Secret{s.text}
 }
 
 func join(path, name string) string {

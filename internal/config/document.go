@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -164,6 +165,7 @@ func (app *Application) complete() {
 	if !app.given("connection.web_api") {
 		app.Connection.WebAPI = webAPI(app.template, app.Connection.Endpoint)
 	}
+	app.completeAuth()
 	// The file is read by the process that connects, whose working directory may be another.
 	if ca := app.Connection.CAFile; ca != "" && app.given("connection.ca_file") && !filepath.IsAbs(ca) {
 		if full, err := filepath.Abs(app.src.beside(ca)); err == nil {
@@ -177,16 +179,40 @@ func (app *Application) complete() {
 	}
 }
 
+// completeAuth takes the target's own OAuth endpoints, beside the endpoints that the template names: a client's
+// secret goes there.
+func (app *Application) completeAuth() {
+	auth, oauth := &app.Connection.Auth, app.template.OAuth
+	if auth.Type != provision.AuthorizationCode || !ofTemplate(app.template, app.Connection.Endpoint) {
+		return
+	}
+	if !app.given("connection.auth.authorize_url") {
+		auth.AuthorizeURL = oauth.AuthorizeURL
+	}
+	if !app.given("connection.auth.token_url") {
+		auth.TokenURL = oauth.TokenURL
+	}
+	if !app.given("connection.auth.scopes") {
+		auth.Scopes = slices.Clone(oauth.Scopes)
+	}
+}
+
+// ofTemplate reports whether an endpoint is one that the template names.
+func ofTemplate(t *gallery.Template, endpoint string) bool {
+	return sameAddress(t.Endpoint, endpoint) || slices.ContainsFunc(t.Endpoints, func(e gallery.Endpoint) bool { return sameAddress(e.URL, endpoint) })
+}
+
+func sameAddress(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
+
 // webAPI is the default beside an endpoint. It gets the token too, so it is known only for the
 // endpoints that the template names.
 func webAPI(t *gallery.Template, endpoint string) string {
-	same := func(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
 	for _, e := range t.Endpoints {
-		if same(e.URL, endpoint) {
+		if sameAddress(e.URL, endpoint) {
 			return e.WebAPI
 		}
 	}
-	if same(t.Endpoint, endpoint) {
+	if sameAddress(t.Endpoint, endpoint) {
 		return t.WebAPI
 	}
 	return ""

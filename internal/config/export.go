@@ -16,7 +16,7 @@ import (
 // name means them and nobody else, else by id. Secrets are left out; a comment stands in their place.
 func Export(ctx context.Context, st *store.Store, names ...string) ([]byte, error) {
 	var apps []provision.Application
-	tokens := map[string]bool{}
+	sealed := map[string]map[string]string{}
 	err := st.Read(ctx, func(tx *store.Tx) error {
 		apps = nil
 		found, err := chosen(ctx, tx, names)
@@ -33,7 +33,7 @@ func Export(ctx context.Context, st *store.Store, names ...string) ([]byte, erro
 			if err != nil {
 				return err
 			}
-			_, tokens[app.Name] = origins["token"]
+			sealed[app.Name] = origins
 			apps = append(apps, *app)
 		}
 		return nil
@@ -41,7 +41,7 @@ func Export(ctx context.Context, st *store.Store, names ...string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return render(apps, tokens)
+	return render(apps, sealed)
 }
 
 // chosen returns the applications of the names, each once.

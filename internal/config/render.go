@@ -18,16 +18,16 @@ import (
 
 // inline are the parts that are written on one line, by path without indices, as people write them.
 var inline = map[string]bool{
-	"connection.limits": true, "assignments[]": true, "mappings.users[]": true, "mappings.groups[]": true,
+	"connection.limits": true, "connection.auth.scopes": true, "connection.auth.params": true, "assignments[]": true, "mappings.users[]": true, "mappings.groups[]": true,
 	"provisioning.users": true, "provisioning.groups": true, "provisioning.hold": true, "provisioning.quarantine": true, "provisioning.drift": true, "provisioning.notify": true,
 	"provisioning.users.actions": true, "provisioning.groups.actions": true,
 }
 
 // render writes applications in the declarative form, every value that the application has: a file
 // that left out what the template says today would mean something else when the template changes.
-// A value that is absent while the template has one is written too, empty. Tokens says by name which
-// applications have a sealed token.
-func render(apps []provision.Application, tokens map[string]bool) ([]byte, error) {
+// A value that is absent while the template has one is written too, empty. Secrets says by
+// name which an application has sealed.
+func render(apps []provision.Application, secrets map[string]map[string]string) ([]byte, error) {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	if len(apps) == 0 {
 		list.Style = yaml.FlowStyle
@@ -36,7 +36,7 @@ func render(apps []provision.Application, tokens map[string]bool) ([]byte, error
 		app, base := normal(apps[i]), templateOf(apps[i])
 		n := writer{}.object(reflect.ValueOf(app), reflect.ValueOf(base), "")
 		if auth := member(member(n, "connection"), "auth"); auth != nil && len(auth.Content) > 0 {
-			auth.Content[len(auth.Content)-2].FootComment = tokenComment(tokens[app.Name])
+			auth.Content[len(auth.Content)-2].FootComment = secretComment(app.Connection.Auth, secrets[app.Name])
 		}
 		list.Content = append(list.Content, n)
 	}
@@ -53,12 +53,19 @@ func render(apps []provision.Application, tokens map[string]bool) ([]byte, error
 	return b.Bytes(), nil
 }
 
-// tokenComment stands where the token would.
-func tokenComment(sealed bool) string {
-	if sealed {
-		return "# token: is sealed, and stays as it is while it is left out here"
+// secretComment stands where the secrets would.
+func secretComment(auth provision.Auth, sealed map[string]string) string {
+	var lines []string
+	optional := auth.Secrets()
+	for _, name := range slices.Sorted(maps.Keys(optional)) {
+		switch _, is := sealed[name]; {
+		case is:
+			lines = append(lines, "# "+name+": is sealed, and stays as it is while it is left out here")
+		case !optional[name]:
+			lines = append(lines, "# "+name+": there is none yet")
+		}
 	}
-	return "# token: there is none yet"
+	return strings.Join(lines, "\n")
 }
 
 // member returns the value of a key, nil when there is none.
@@ -79,7 +86,7 @@ func normal(app provision.Application) provision.Application {
 	if app.Connection.Limits.Off {
 		app.Connection.Limits = provision.Limits{Off: true}
 	}
-	app.Connection.Auth.Token = ""
+	app.Connection.Auth = app.Connection.Auth.Bare()
 	app.Assignments = slices.Clone(app.Assignments)
 	for i := range app.Assignments {
 		if app.Assignments[i].Role == "" {

@@ -17,7 +17,7 @@ import (
 
 func TestRender(t *testing.T) {
 	t.Parallel()
-	text, err := render([]provision.Application{parse(t, product).Applications[0].Application}, map[string]bool{"slack": true})
+	text, err := render([]provision.Application{parse(t, product).Applications[0].Application}, map[string]map[string]string{"slack": {"token": ""}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type rule func(v any) (must, hint string)
 var rules = map[string]rule{
 	"name":                                  applicationName,
 	"connection.auth.type":                  oneOf(authTypes...),
+	"connection.auth.client_auth":           oneOf("basic", "post"),
+	"connection.auth.assertion":             oneOf("grant", "client"),
 	"connection.limits.requests_per_second": above(0, 100_000),
 	"connection.limits.burst":               above(0, 1_000_000),
 	"connection.limits.concurrency":         above(0, 1_000),
@@ -58,14 +60,39 @@ var rules = map[string]rule{
 func isWord(path string) bool { return rules[path] != nil && path != "name" }
 
 // authTypes are the kinds of credentials that the declarative form knows; a template offers some.
-var authTypes = []string{"bearer", "basic", "header", "oauth2_client_credentials", "oauth2_authorization_code", "jwt_assertion"}
+var authTypes = []string{provision.Bearer, provision.Basic, provision.Header, provision.ClientCredentials, provision.AuthorizationCode, provision.JWTAssertion}
+
+// authKeys are the keys under connection.auth beside type, each with the kinds that have it; of those with true
+// the kind needs it. Secrets are needed when the connection is used, not when it is saved.
+var authKeys = map[string]map[string]bool{
+	"token":         {provision.Bearer: false, provision.Header: false},
+	"header":        {provision.Header: true},
+	"username":      {provision.Basic: true},
+	"password":      {provision.Basic: false},
+	"authorize_url": {provision.AuthorizationCode: true},
+	"token_url":     {provision.ClientCredentials: true, provision.AuthorizationCode: true, provision.JWTAssertion: true},
+	"client_id":     {provision.ClientCredentials: true, provision.AuthorizationCode: true, provision.JWTAssertion: true},
+	"client_secret": {provision.ClientCredentials: false, provision.AuthorizationCode: false},
+	"client_auth":   {provision.ClientCredentials: false, provision.AuthorizationCode: false},
+	"scopes":        {provision.ClientCredentials: false, provision.AuthorizationCode: false, provision.JWTAssertion: false},
+	"params":        {provision.ClientCredentials: false, provision.JWTAssertion: false},
+	"refresh_token": {provision.AuthorizationCode: false},
+	"assertion":     {provision.JWTAssertion: false},
+	"issuer":        {provision.JWTAssertion: false},
+	"subject":       {provision.JWTAssertion: false},
+	"audience":      {provision.JWTAssertion: false},
+	"key_id":        {provision.JWTAssertion: false},
+	"key":           {provision.JWTAssertion: false},
+}
 
 // roles an assignment can have. They are compared exactly, case included: a "default access" that
 // passed for a role of its own would provision people whom it must not.
 var roles = []string{"User", "Group", provision.RoleDefaultAccess}
 
 // secrets are the values that are sealed beside an application instead of being part of it.
-var secrets = []string{"connection.auth.token"}
+var secrets = []string{
+	"connection.auth.token", "connection.auth.password", "connection.auth.client_secret", "connection.auth.refresh_token", "connection.auth.key",
+}
 
 func isSecret(path string) bool { return slices.Contains(secrets, path) }
 

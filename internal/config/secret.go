@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 	"unicode"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/provision"
 )
 
 // Secret is a credential on its way into the store. Whatever prints it prints "[secret]"; only
@@ -27,14 +30,27 @@ const maxSecret = 64 << 10
 // is not part of it.
 func fileSecret(content []byte) string { return strings.TrimRight(string(content), "\r\n") }
 
-// checkToken says what is wrong with a bearer token, in words that don't hold it, and what to do.
-// RFC 6750 §2.1 allows only visible ASCII.
+// checkSecret says what is wrong with a secret, in words that don't hold it, and what to do.
+func checkSecret(name, secret string) (message, hint string) {
+	what := strings.ReplaceAll(name, "_", " ")
+	switch {
+	case secret == "":
+		return "the " + what + " is empty", "leave the key out to keep the sealed one"
+	case len(secret) > maxSecret:
+		return "the " + what + " is longer than 64 KiB", "is it the right file?"
+	case name == provision.SecretKey:
+		if err := connector.CheckKey(secret); err != nil {
+			return err.Error(), "write file:PATH of the PEM file"
+		}
+	case name == provision.SecretToken:
+		return checkToken(secret)
+	}
+	return "", ""
+}
+
+// checkToken is checkSecret for a token: RFC 6750 §2.1 allows only visible ASCII.
 func checkToken(token string) (message, hint string) {
 	switch {
-	case token == "":
-		return "the token is empty", "leave the key out to keep the sealed one"
-	case len(token) > maxSecret:
-		return "the token is longer than 64 KiB", "is it the right file?"
 	case len(token) > 7 && strings.EqualFold(token[:7], "bearer "):
 		return `the token begins with "Bearer"`, "give the token alone; Muster adds the word"
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }):

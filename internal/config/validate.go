@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/mail"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +14,13 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/gallery"
 	"github.com/muster-id/muster/internal/mapping"
+	"github.com/muster-id/muster/internal/provision"
 )
 
 // check judges an application as a whole, template included. Each check leaves alone what already
@@ -112,6 +115,12 @@ func (app *Application) checkConnection() {
 	if c.WebAPI != "" {
 		addresses = append(addresses, struct{ path, url string }{"connection.web_api", c.WebAPI})
 	}
+	for _, a := range []struct{ path, url string }{{"connection.auth.token_url", c.Auth.TokenURL}, {"connection.auth.authorize_url", c.Auth.AuthorizeURL}} {
+		if a.url != "" {
+			addresses = append(addresses, a)
+		}
+	}
+	app.checkAuth()
 	for _, a := range addresses {
 		if a.url == "" && app.template == nil {
 			continue // the template that would say is the mistake
@@ -119,6 +128,31 @@ func (app *Application) checkConnection() {
 		if message, hint := checkURL(a.url, c.AllowHTTP); message != "" {
 			app.wrong(a.path, hint, "%s %s", a.path, message)
 		}
+	}
+}
+
+// checkAuth refuses what the kind of credentials does not have, and asks for what it needs.
+func (app *Application) checkAuth() {
+	const auth = "connection.auth"
+	kind := app.Connection.Auth.Type
+	if kind == "" || !app.sound(auth+".type") {
+		return // the mistake is elsewhere
+	}
+	values := reflect.ValueOf(app.Connection.Auth)
+	index := keysOf(values.Type())
+	for _, key := range slices.Sorted(maps.Keys(authKeys)) {
+		path := auth + "." + key
+		needed, has := authKeys[key][kind]
+		switch {
+		case !app.sound(path):
+		case !has && app.given(path):
+			app.wrong(path, key+" belongs to "+either(slices.Sorted(maps.Keys(authKeys[key]))), "credentials of type %s have no %s", kind, key)
+		case has && needed && values.Field(index[key]).IsZero():
+			app.wrong(auth, "", "credentials of type %s need %s", kind, path)
+		}
+	}
+	if h := app.Connection.Auth.Header; kind == provision.Header && h != "" && !httpguts.ValidHeaderFieldName(h) {
+		app.wrong(auth+".header", "write a name such as X-Api-Key", "%s is no name of a header", auth+".header")
 	}
 }
 

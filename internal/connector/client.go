@@ -34,10 +34,12 @@ const (
 // Options are what a [Client] is made from.
 type Options struct {
 	Connection provision.Connection // endpoint, allow_http, ca_file, auth.type
-	Token      string               // the secret of bearer
-	Limiter    *Limiter             // of the connection; nil makes one without buckets
-	Version    string               // Muster's, for the User-Agent
-	Accept     string               // "" is SCIM, else JSON
+	Token      string               // the secret of bearer, where there are no Credentials
+	// Credentials of the connection; nil is a bearer of Token.
+	Credentials *Credentials
+	Limiter     *Limiter // of the connection; nil makes one without buckets
+	Version     string   // Muster's, for the User-Agent
+	Accept      string   // "" is SCIM, else JSON
 
 	// Refine may put a refusal into the target's own terms, by the codes of its documentation, before
 	// anyone sees it; nil leaves it as RFC 7644 has it. Body is the decoded answer.
@@ -52,15 +54,14 @@ type Options struct {
 // provably never left. Every other failed write is an *[Error] that says in Unknown whether it may
 // have been carried out.
 type Client struct {
-	wire    *http.Transport // without an http.Client: redirects are followed by our rules alone
-	base    *url.URL        // ends in a slash
-	token   string
-	limiter *Limiter
-	agent   string
-	accept  string
-	refine  func(*Error, any)
-	redact  redactor
-	sent    atomic.Int64
+	wire        *http.Transport // without an http.Client: redirects are followed by our rules alone
+	base        *url.URL        // ends in a slash
+	credentials *Credentials
+	limiter     *Limiter
+	agent       string
+	accept      string
+	refine      func(*Error, any)
+	sent        atomic.Int64
 }
 
 // NewClient checks the connection and makes its client; it sends nothing.
@@ -69,11 +70,13 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Connection.Auth.Type != "" && o.Connection.Auth.Type != "bearer" {
-		return nil, fmt.Errorf("connection.auth.type %q is not supported, use bearer", o.Connection.Auth.Type)
-	}
-	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the token holds spaces or characters that no token has; copy it again")
+	if o.Credentials == nil {
+		if kind := o.Connection.Auth.Type; kind != "" && kind != provision.Bearer {
+			return nil, fmt.Errorf("connection.auth.type %q needs credentials of its own", kind)
+		}
+		if o.Credentials, err = bearer(o.Connection, o.Token); err != nil {
+			return nil, err
+		}
 	}
 	trusted, err := Authorities(o.Connection.CAFile)
 	if err != nil {
@@ -90,29 +93,33 @@ func NewClient(o Options) (*Client, error) {
 		version = "dev"
 	}
 	most := o.Limiter.window.most + 1 // one more for a removal
+	return &Client{
+		wire: transport(trusted, most), base: base, credentials: o.Credentials, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
+		refine: o.Refine,
+	}, nil
+}
+
+// transport makes the connections to one host, most at a time.
+func transport(trusted *x509.CertPool, most int) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &Client{
-		wire: &http.Transport{
-			Proxy:       http.ProxyFromEnvironment,
-			DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
-			// HTTP/2 would put every request of the connection behind one lost packet, and its
-			// retries could repeat a write that was carried out.
-			Protocols:             protocols,
-			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted},
-			TLSHandshakeTimeout:   connectTimeout,
-			ResponseHeaderTimeout: headerTimeout,
-			MaxConnsPerHost:       most,
-			MaxIdleConns:          most,
-			MaxIdleConnsPerHost:   most,
-			IdleConnTimeout:       30 * time.Second,
-			// Without compression a small answer cannot unfold into a large one.
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		base: base, token: o.Token, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
-		refine: o.Refine, redact: newRedactor(o.Token),
-	}, nil
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		// HTTP/2 would put every request of the connection behind one lost packet, and its
+		// retries could repeat a write that was carried out.
+		Protocols:             protocols,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted},
+		TLSHandshakeTimeout:   connectTimeout,
+		ResponseHeaderTimeout: headerTimeout,
+		MaxConnsPerHost:       most,
+		MaxIdleConns:          most,
+		MaxIdleConnsPerHost:   most,
+		IdleConnTimeout:       30 * time.Second,
+		// Without compression a small answer cannot unfold into a large one.
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
 }
 
 // endpoint reads and checks the address of a connection.
@@ -184,6 +191,9 @@ type Request struct {
 	Urgency     Urgency
 	List        bool // the answer may be as large as [ListBytes]
 	Once        bool // do not repeat, and do not wait out a pause
+
+	token   Token // that it goes out with
+	renewed bool  // after a refusal
 }
 
 // Answer is what came back.
@@ -214,6 +224,10 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		if failed == nil {
 			return ans, nil
 		}
+		if again == afterRenewal {
+			r.renewed = true
+			continue
+		}
 		delay := max(delays.NextBackOff(), failed.RetryAfter)
 		if again == afterPause {
 			delay = max(delay, time.Second) // who throttles and doesn't say for how long
@@ -242,12 +256,15 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	}
 }
 
+// redact hides the credentials, also such as were renewed meanwhile.
+func (c *Client) redact() *redactor { return c.credentials.hidden.Load() }
+
 // finish completes an error for whoever reads it.
 func (c *Client) finish(e *Error, ans *Answer) *Error {
 	if e.Exchange == nil {
 		e.Exchange = ans.Exchange
 	}
-	e.Reason, e.Code = c.redact.text(e.Reason), c.redact.text(e.Code)
+	e.Reason, e.Code = c.redact().text(e.Reason), c.redact().text(e.Code)
 	return e
 }
 
@@ -257,11 +274,17 @@ type repeat int
 const (
 	never repeat = iota
 	afterDelay
-	afterPause // of the whole connection
+	afterPause   // of the whole connection
+	afterRenewal // of the credentials, once
 )
 
 // attempt sends the request once, following redirects of reads within the endpoint's origin.
 func (c *Client) attempt(ctx context.Context, r Request, ans *Answer, patience time.Duration) (*Error, repeat) {
+	token, refused := c.credentials.ready(ctx)
+	if refused != nil {
+		return refused, never
+	}
+	r.token = token
 	gate := gateOf(ctx)
 	permit, err := c.limiter.Acquire(gate.begin(ctx), r.Method, r.Path, r.Urgency, patience)
 	if err == nil {
@@ -286,6 +309,14 @@ func (c *Client) attempt(ctx context.Context, r Request, ans *Answer, patience t
 	failed, again := c.exchange(ctx, r, ans, permit)
 	throttled := failed != nil && failed.Status == http.StatusTooManyRequests
 	permit.Done(throttled, failed != nil && failed.Kind == Unavailable && failed.Code != CodeRedirected)
+	if failed != nil && failed.Status == http.StatusUnauthorized && c.credentials.source != nil && !r.renewed {
+		// The token ended before its time, or on the way: nothing was done, and another one may be good.
+		if _, refused := c.credentials.renew(ctx, token); refused != nil {
+			refused.Exchange = failed.Exchange
+			return refused, never
+		}
+		again = afterRenewal
+	}
 	return failed, again
 }
 
@@ -312,9 +343,7 @@ func (c *Client) request(ctx context.Context, r Request, at *url.URL) (*http.Req
 	}
 	req.Header.Set("Accept", c.accept)
 	req.Header.Set("User-Agent", c.agent)
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	c.credentials.put(req.Header, r.token)
 	return req, nil
 }
 

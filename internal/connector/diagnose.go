@@ -22,6 +22,7 @@ var diagnoses = []struct {
 	verdict string
 	next    string
 }{
+	{Unauthorised, CodeNoToken, DiagnosisToken, "Authorise the connection in a browser, or check client_id, secret, scopes and token_url of connection.auth."},
 	{Unauthorised, "", DiagnosisToken, "Enter a valid token of this target: copied whole, not expired, not revoked, and made by an administrator."},
 	{"", CodePlan, DiagnosisPlan, "Check that the target's plan includes provisioning by SCIM."},
 	{Forbidden, "", DiagnosisScope, "The target doesn't tell a missing scope from a missing role: give the token the scope to manage users and groups, and check that the account that made it is still an administrator."},

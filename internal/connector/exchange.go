@@ -47,7 +47,7 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 		return &Error{Kind: Rejected, Code: CodeUnreadable, Reason: "the request cannot be put together: " + err.Error(), Err: err}, never, nil
 	}
 	start := time.Now()
-	ans.Exchange = &Exchange{Method: r.Method, URL: c.redact.text(at.String()), Request: c.redact.body(r.Body), At: start}
+	ans.Exchange = &Exchange{Method: r.Method, URL: c.redact().text(at.String()), Request: c.redact().body(r.Body), At: start}
 	ans.Status, ans.Header, ans.Body = 0, nil, nil
 	ans.Requests++
 	c.sent.Add(1)
@@ -66,8 +66,8 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	ans.Status, ans.Header = res.StatusCode, res.Header
 	permit.told = budgets(res.Header, time.Now())
 	raw, readErr := readBody(res, r.List)
-	raw = c.redact.answer(raw)
-	ans.Exchange.Status, ans.Exchange.Header, ans.Exchange.Response = res.StatusCode, c.shown(res.Header), c.redact.body(raw)
+	raw = c.redact().answer(raw)
+	ans.Exchange.Status, ans.Exchange.Header, ans.Exchange.Response = res.StatusCode, c.shown(res.Header), c.redact().body(raw)
 
 	if res.StatusCode/100 != 2 {
 		body, _ := decode(raw) // an unreadable refusal is a refusal all the same
@@ -160,7 +160,7 @@ func (c *Client) shown(h http.Header) map[string]string {
 			if out == nil {
 				out = map[string]string{}
 			}
-			out[name] = c.redact.text(plain(v, 300))
+			out[name] = c.redact().text(plain(v, 300))
 		}
 	}
 	return out

@@ -35,6 +35,7 @@ type Template struct {
 	WebAPI        string                 `json:"web_api,omitempty"`   // beside the default endpoint
 	Endpoints     []Endpoint             `json:"endpoints,omitempty"` // others to choose from
 	Auth          []string               `json:"auth"`                // kinds of credentials, the usual one first
+	OAuth         connector.OAuth        `json:"oauth,omitzero"`      // of oauth2_authorization_code
 	Required      Required               `json:"required"`
 	Limits        connector.Limits       `json:"limits"`
 	Quirks        json.RawMessage        `json:"quirks,omitempty"` // read by the connector of the protocol

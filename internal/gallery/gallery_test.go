@@ -108,7 +108,7 @@ func TestParseRefuses(t *testing.T) {
 		"bad duration":         {"interval: 10m", "interval: ten", "ten"},
 		"bad choice":           {"scope: assigned", "scope: some", "some"},
 		"two documents":        {"name: scim2", "name: scim2\n---\nname: x", "more than one"},
-		"unencrypted endpoint": {"auth: [bearer]", "auth: [bearer]\nendpoint: http://example.org", "https"},
+		"unencrypted endpoint": {"\nrequired:", "\nendpoint: http://example.org\nrequired:", "https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

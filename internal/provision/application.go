@@ -31,10 +31,31 @@ type Connection struct {
 	Options   map[string]string `json:"options,omitempty"` // protocol options of the template, by its names
 }
 
-// Auth names the kind of credentials. Token and the other secrets appear only on their way in.
+// Auth names the kind of credentials and what is no secret of them. Token and the other secrets appear only
+// on their way in; see [Auth.Secrets] for which kind has which.
 type Auth struct {
 	Type  string `json:"type"`            // bearer, basic, header, oauth2_client_credentials, oauth2_authorization_code, jwt_assertion
-	Token string `json:"token,omitempty"` // secret of bearer; never stored here
+	Token string `json:"token,omitempty"` // secret of bearer and header; never stored here
+
+	Username string `json:"username,omitempty"` // of basic
+	Password string `json:"password,omitempty"` // secret of basic
+	Header   string `json:"header,omitempty"`   // of header: the name of the HTTP header
+
+	AuthorizeURL string            `json:"authorize_url,omitempty"` // where a person allows it
+	TokenURL     string            `json:"token_url,omitempty"`     // where tokens come from
+	ClientID     string            `json:"client_id,omitempty"`
+	ClientSecret string            `json:"client_secret,omitempty"` // secret
+	ClientAuth   string            `json:"client_auth,omitempty"`   // basic, post; "" finds out
+	Scopes       []string          `json:"scopes,omitempty"`
+	Params       map[string]string `json:"params,omitempty"`        // further parameters of the token request, such as audience
+	RefreshToken string            `json:"refresh_token,omitempty"` // secret: in the place of the hand-over in a browser
+
+	Assertion string `json:"assertion,omitempty"` // of jwt_assertion: what it is used as, grant or client; "" is grant
+	Issuer    string `json:"issuer,omitempty"`    // "" is the client id
+	Subject   string `json:"subject,omitempty"`   // "" is the issuer
+	Audience  string `json:"audience,omitempty"`  // "" is the token endpoint
+	KeyID     string `json:"key_id,omitempty"`
+	Key       string `json:"key,omitempty"` // secret: private key in PEM form
 }
 
 // Limits override the template's. A zero field keeps the template's.

@@ -97,7 +97,7 @@ func scanApplication(row scanner) (*provision.Application, error) {
 // and what has columns of its own.
 func configOf(app *provision.Application) (string, error) {
 	bare := *app
-	bare.Name, bare.Template, bare.Assignments, bare.Connection.Auth.Token = "", "", nil, ""
+	bare.Name, bare.Template, bare.Assignments, bare.Connection.Auth = "", "", nil, bare.Connection.Auth.Bare()
 	b, err := json.Marshal(bare)
 	if err != nil {
 		return "", fmt.Errorf("writing the configuration of %s: %w", app.Name, err)
@@ -196,7 +196,7 @@ func appDocument(app *provision.Application) map[string]any {
 		return nil
 	}
 	bare := *app
-	bare.Connection.Auth.Token = ""
+	bare.Connection.Auth = bare.Connection.Auth.Bare()
 	b, _ := json.Marshal(bare)
 	var doc map[string]any
 	_ = json.Unmarshal(b, &doc)

@@ -75,6 +75,14 @@ func ExpiryOf(token string) time.Time {
 	return time.Unix(int64(claims.Expires), 0).UTC()
 }
 
+// DropSecrets forgets credentials of an application.
+func (tx *Tx) DropSecrets(ctx context.Context, appID string, names ...string) error {
+	if _, err := tx.Exec(ctx, "delete from secrets where app_id = $1 and name in "+tx.in("$2"), appID, list(names)); err != nil {
+		return fmt.Errorf("forgetting secrets: %w", err)
+	}
+	return nil
+}
+
 // SetSecret is [Tx.SetSecret] in a transaction of its own.
 func (s *Store) SetSecret(ctx context.Context, by Actor, appID, name, endpoint, value string) error {
 	return s.Write(ctx, func(tx *Tx) error { return tx.SetSecret(ctx, by, appID, name, endpoint, value) })

@@ -51,7 +51,7 @@ func (c *Connector) Test(ctx context.Context) connector.Diagnosis {
 	d := connector.Diagnose(failed)
 	if row, ok := diagnoses[failed.Code]; ok {
 		d = connector.Diagnosis{Code: row.code, Message: failed.Error(), Next: row.next}
-	} else if failed.Kind == unauthorised {
+	} else if failed.Kind == unauthorised && failed.Exchange != nil { // else no token was sent
 		d = c.tellApart(ctx, failed)
 	}
 	d.Exchange = failed.Exchange

@@ -28,12 +28,14 @@ const (
 // Options are what a [Connector] is made from.
 type Options struct {
 	Connection provision.Connection // an endpoint that ends in /scim/v1/ speaks version 1
-	Token      string               // a user token, "xoxp-…"
-	Users      []string             // mapped target paths of users
-	Groups     []string             // and of groups
-	Quirks     Quirks               // see [ParseQuirks]; the zero value is Slack as documented
-	Limiter    *connector.Limiter   // of the connection; nil is without limits
-	Version    string               // Muster's, for the User-Agent
+	Token      string               // a user token, "xoxp-…", where there are no Credentials
+	// Credentials of the connection; nil is a bearer of Token.
+	Credentials *connector.Credentials
+	Users       []string           // mapped target paths of users
+	Groups      []string           // and of groups
+	Quirks      Quirks             // see [ParseQuirks]; the zero value is Slack as documented
+	Limiter     *connector.Limiter // of the connection; nil is without limits
+	Version     string             // Muster's, for the User-Agent
 }
 
 // Connector is a [connector.Connector], [connector.Shaper] and [connector.Counter] for one Slack workspace
@@ -74,16 +76,18 @@ func New(o Options) (*Connector, error) {
 			c.groups = append(c.groups, p.String())
 		}
 	}
-	if err := CheckToken(o.Token); err != nil {
+	if o.Token == "" && o.Credentials != nil {
+		// Slack gave it itself.
+	} else if err := CheckToken(o.Token); err != nil {
 		c.misfit = &connector.Error{
 			Kind: unauthorised, Code: connector.DiagnosisToken, Reason: err.Error(),
 			Advice: "Create a Slack app with the user token scope admin, install it as an owner, and enter its User OAuth Token (xoxp-…).",
 		}
-		o.Token = "" // it is not sent anywhere
+		o.Token, o.Credentials = "", nil // it is not sent anywhere
 	}
 	var err error
 	c.client, err = connector.NewClient(connector.Options{
-		Connection: o.Connection, Token: o.Token, Limiter: c.limiter, Version: o.Version,
+		Connection: o.Connection, Token: o.Token, Credentials: o.Credentials, Limiter: c.limiter, Version: o.Version,
 		Accept: "application/json", Refine: refine,
 	})
 	if err != nil {
@@ -96,7 +100,7 @@ func New(o Options) (*Connector, error) {
 	connection := o.Connection
 	connection.Endpoint = webAPI
 	c.web, err = connector.NewClient(connector.Options{
-		Connection: connection, Token: o.Token, Version: o.Version, Accept: "application/json",
+		Connection: connection, Token: o.Token, Credentials: o.Credentials, Version: o.Version, Accept: "application/json",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connection.web_api: %w", err)
