@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/web"
 )
 
 type serveCmd struct {
 	Listen string `default:"127.0.0.1:8080" env:"MUSTER_LISTEN" placeholder:"ADDR" help:"Address; port 0 takes a free one (${default})."`
+	doorFlags
 }
 
 // Help implements [kong.HelpProvider].
@@ -22,10 +24,13 @@ changes, every interval, and a reconcile on its own schedule. It prints
 "listening on http://…" when it is ready, writes what happens to standard error,
 and ends on Ctrl-C or SIGTERM when the requests under way are answered.
 
+While Muster has no owner it also prints a one-time link to set it up in a
+browser. Behind a proxy that speaks https name its address with --public-url.
+
 /healthz says that it lives, /readyz that it can work. With --database any
 number of nodes share the applications.
 
-  muster serve --data /var/lib/muster
+  muster serve --data /var/lib/muster --public-url https://muster.example.org
   muster serve --database postgres://muster@db.example.org/muster`
 }
 
@@ -39,14 +44,10 @@ func (c *serveCmd) Run(s *session) error {
 		return err
 	}
 	schedule := desk.Schedule()
-	var server *served
-	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log()})
-	if err == nil {
-		server, err = serve(c.Listen, web.Health(schedule.Ready, site))
-	}
+	server, doors, err := c.open(s, desk, st, schedule.Ready)
 	if err == nil {
 		if err = st.Announce(server.url); err == nil {
-			err = c.run(s, schedule.Run, st, server)
+			err = c.run(s, schedule.Run, st, server, doors)
 		} else {
 			err = errors.Join(err, server.close())
 		}
@@ -57,17 +58,34 @@ func (c *serveCmd) Run(s *session) error {
 	return err
 }
 
+// open begins to answer. The address is taken first: the pages of signing in have to know it.
+func (c *serveCmd) open(s *session, desk *admin.Desk, st *store.Store, ready func() error) (*served, *signin.Gate, error) {
+	l, err := listen(c.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := c.signIn(s, st, l.Addr())
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in})
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	return serveOn(l, web.Health(ready, site)), in.Gate, nil
+}
+
 // errLate says that something did not end in the time there was.
 var errLate = errors.New("it took too long")
 
 // run serves until the session ends, and then ends what runs in the time there is.
-func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error, st *store.Store, server *served) error {
+func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error, st *store.Store, server *served, doors *signin.Gate) error {
 	log := s.log()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- schedule(s, func() {
 			log.Info("serving", "url", server.url, "postgres", st.Postgres())
-			s.show(map[string]string{"listening": server.url}, func() { s.say("listening on %s", server.url) })
+			listening(s, server.url, doors)
 		})
 	}()
 	select {

@@ -101,13 +101,27 @@ type served struct {
 
 // serve begins to serve on an address; port 0 takes a free one.
 func serve(address string, h http.Handler) (*served, error) {
+	l, err := listen(address)
+	if err != nil {
+		return nil, err
+	}
+	return serveOn(l, h), nil
+}
+
+// listen takes an address.
+func listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, &admin.Problem{Exit: admin.ExitUsage, Code: "listen", Message: fmt.Sprintf("cannot listen on %s: %v", address, err), Next: "name a free address, or port 0 for any", Err: err}
 	}
+	return l, nil
+}
+
+// serveOn begins to answer at an address that was taken.
+func serveOn(l net.Listener, h http.Handler) *served {
 	v := &served{http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}, url: "http://" + l.Addr().String(), done: make(chan error, 1)}
 	go func() { v.done <- v.http.Serve(l) }()
-	return v, nil
+	return v
 }
 
 // close ends the server: what is under way has a second to end.

@@ -242,3 +242,6 @@ func sentence(s string) string {
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
+
+// Until returns how long it is until a time.
+func (g *Gate) Until(t time.Time) time.Duration { return t.Sub(g.store.Now()) }

@@ -23,7 +23,7 @@ import (
 
 // CallbackPath is where the identity provider sends people back to; its whole URL is what is
 // registered there.
-const CallbackPath = "/sign-in/callback"
+const CallbackPath = "/signin/callback"
 
 // providerCache remembers what the identity provider said about itself, for a while: signing in is to
 // cost it two requests and not four.

@@ -41,7 +41,7 @@ func (p *provider) visit(address, subject, name string, groups ...string) url.Va
 	defer r.Body.Close()
 	back, err := r.Location()
 	p.w.ok(err)
-	if at := back.Scheme + "://" + back.Host + back.Path; at != "https://muster.example.org/sign-in/callback" {
+	if at := back.Scheme + "://" + back.Host + back.Path; at != "https://muster.example.org/signin/callback" {
 		p.w.Fatalf("sent back to %s", at)
 	}
 	return back.Query()

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/web/account"
 	"github.com/muster-id/muster/internal/web/console"
 )
 
@@ -87,5 +88,6 @@ func Roles() map[string]admin.Role {
 	out := make(map[string]admin.Role, len(roles))
 	maps.Copy(out, roles)
 	maps.Copy(out, console.Routes())
+	maps.Copy(out, account.Routes())
 	return out
 }

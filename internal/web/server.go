@@ -28,6 +28,7 @@ type Options struct {
 	// browser. They are asked in order after it.
 	Authenticate []Authenticator
 	Metrics      http.Handler // what is measured, at /metrics; nil shows nothing there
+	SignIn       SignIn       // with pages for people; without a gate only tokens let in
 }
 
 // Server answers HTTP requests. It is an [http.Handler], safe for concurrent use once all routes are
@@ -59,6 +60,7 @@ func New(o Options) (*Server, error) {
 	s.api = humago.New(s.mux, config)
 	s.routes()
 	s.pages()
+	s.doors(o.SignIn)
 	if err := s.describe(); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
 	"github.com/muster-id/muster/internal/web"
@@ -73,7 +74,11 @@ func open(t *testing.T) *house {
 	h := &house{t: t, clock: &clock{}, log: &safe{}, tokens: map[admin.Role]string{}}
 	h.store = storetest.Open(t, store.Config{Data: t.TempDir(), Clock: h.clock.now})
 	h.desk = admin.New(h.store, admin.Options{By: by, Version: "test"})
-	s, err := web.New(web.Options{Desk: h.desk, Version: "test", Log: slog.New(slog.NewTextHandler(h.log, nil))})
+	gate, err := signin.New(h.store, signin.Options{Hashing: signin.Hashing{MemoryKiB: 8, Passes: 1, Threads: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := web.New(web.Options{Desk: h.desk, Version: "test", SignIn: web.SignIn{Gate: gate}, Log: slog.New(slog.NewTextHandler(h.log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

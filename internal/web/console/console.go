@@ -162,6 +162,9 @@ var fingerprints = sync.OnceValue(func() map[string]string {
 // asset returns the address of a file of the console.
 func asset(name string) string { return "/assets/" + name + "?v=" + fingerprints()[name] }
 
+// Asset returns the address of a file of the console, for pages beside it.
+func Asset(name string) string { return asset(name) }
+
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if fingerprints()[name] == "" {
