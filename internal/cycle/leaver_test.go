@@ -1,0 +1,144 @@
+package cycle_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/connector/slack"
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/slackemulator"
+	"github.com/muster-id/muster/internal/source"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// joiners is a source of many people.
+type joiners int
+
+func (n joiners) Records() iter.Seq2[source.Record, error] {
+	return func(yield func(source.Record, error) bool) {
+		for i := range int(n) {
+			name := fmt.Sprintf("j%05d", i)
+			r := source.Record{Line: i + 1, Kind: directory.KindUser, Name: name, Attributes: directory.Edit{
+				"userName": name, "name.givenName": "Joiner", "name.familyName": name,
+				"emails": []any{map[string]any{"value": name + "@example.org", "type": "work", "primary": true}},
+			}}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Who leaves while 20,000 wait for their accounts is off before another handful of them has one: on Slack, whose
+// limit of three creates a second leaves room for removals.
+func TestLeaverBeforeTwentyThousandJoiners(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plans 20,000 accounts")
+	}
+	w := onSQLite(t)
+	template, err := gallery.Lookup("slack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	em := slackemulator.New(slackemulator.Options{})
+	em.AddToken(slackemulator.Token{Value: "xoxp-leaver", Scopes: []string{"admin"}})
+	var creates, throttled atomic.Int64
+	left, began := make(chan string, 1), make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Users"):
+			if creates.Add(1) == 25 { // the burst is over
+				close(began)
+			}
+		case r.Method == http.MethodPatch || r.Method == http.MethodDelete:
+			select {
+			case left <- r.Method + " " + r.URL.Path:
+			default:
+			}
+		}
+		em.ServeHTTP(statusWatch{rw, &throttled}, r)
+	}))
+	t.Cleanup(server.Close)
+	limiter := connector.NewLimiter(template.Limits)
+	w.engine.Open = func(_ context.Context, app *provision.Application) (cycle.Target, error) {
+		made, err := slack.New(slack.Options{
+			Connection: app.Connection, Token: "xoxp-leaver", Limiter: limiter,
+			Users: targets(t, directory.KindUser, app.Mappings.Users), Groups: targets(t, directory.KindGroup, app.Mappings.Groups),
+		})
+		return cycle.Target{Connector: made, Concurrency: 16}, err
+	}
+	app := template.Application()
+	app.Name, app.Connection.Endpoint, app.Connection.WebAPI, app.Provisioning.Scope = "target", server.URL+"/scim/v2/", "", "all"
+	w.app = &app
+	w.save()
+	w.user("leaver")
+	w.expect(w.sync(), map[string]int{"create": 1})
+	if _, err := w.store.Import(t.Context(), joiners(20_000), store.ImportOptions{Source: "hr", Actor: by}); err != nil {
+		t.Fatal(err)
+	}
+	creates.Store(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stored, err := w.store.Application(ctx, "target")
+		if err == nil {
+			_, err = w.engine.Run(ctx, stored, cycle.Options{})
+		}
+		if err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	}()
+	wait := func(what string, done <-chan bool) {
+		select {
+		case <-done:
+		case <-ended:
+			t.Fatalf("the cycle ended before %s", what)
+		case <-time.After(2 * time.Minute):
+			t.Fatalf("no %s", what)
+		}
+	}
+	wait("creates", began)
+	w.set("leaver", "active", false)
+	before := creates.Load()
+	select {
+	case how := <-left:
+		// Slack lets go three a second: two seconds are six of them.
+		if n := creates.Load() - before; n > 6 {
+			t.Errorf("%d accounts were created between the leave and %s", n, how)
+		}
+	case <-ended:
+		t.Error("the cycle ended without the leaver")
+	case <-time.After(2 * time.Minute):
+		t.Errorf("the leaver waits behind %d creates", creates.Load()-before)
+	}
+	if n := throttled.Load(); n > 0 {
+		t.Errorf("%d requests were throttled", n)
+	}
+	cancel()
+	<-ended
+}
+
+// statusWatch counts the answers that throttle.
+type statusWatch struct {
+	http.ResponseWriter
+	throttled *atomic.Int64
+}
+
+func (s statusWatch) WriteHeader(status int) {
+	if status == http.StatusTooManyRequests {
+		s.throttled.Add(1)
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
