@@ -66,12 +66,18 @@ func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, 
 // CreateApplication makes an application of an entry of the declarative form; an application of that
 // name must not be there yet.
 func (d *Desk) CreateApplication(ctx context.Context, entry map[string]any) (config.Changes, error) {
-	return d.declare(ctx, entry, func(before *provision.Application) error {
+	free := func(before *provision.Application) error {
 		if before != nil {
 			return usage(string(store.ErrExists), "change it, or take another name", "there is already an application %s", before.Name)
 		}
 		return nil
-	})
+	}
+	if name, ok := entry["name"].(string); ok { // told before anything that may be wrong with it in that one's place
+		if before, err := d.store.Application(ctx, name); err == nil {
+			return config.Changes{}, free(before)
+		}
+	}
+	return d.declare(ctx, entry, free)
 }
 
 // ReplaceApplication makes an application exactly what an entry of the declarative form says, if it

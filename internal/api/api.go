@@ -201,6 +201,12 @@ type Progress struct {
 	Failed  int    `json:"failed"`
 }
 
+// Standing is how an application stands, with how far its cycle is while one runs.
+type Standing struct {
+	admin.ApplicationStatus
+	Progress *Progress `json:"progress" doc:"null while no cycle runs."`
+}
+
 // ProvisionRequest asks for one user or one group to be provisioned now.
 type ProvisionRequest struct {
 	User   string `json:"user,omitempty" doc:"userName, e-mail address or id; or give group."`

@@ -56,6 +56,7 @@ var roles = map[string]admin.Role{
 	"POST /api/v1/applications/{app}/cycles":       admin.Operator,
 	"POST /api/v1/applications/{app}/provision":    admin.Operator,
 	"GET /api/v1/applications/{app}/explain":       admin.Reader,
+	"GET /api/v1/applications/{app}/events":        admin.Reader,
 	"GET /api/v1/applications/{app}/drift":         admin.Reader,
 	"GET /api/v1/applications/{app}/held":          admin.Reader,
 	"POST /api/v1/applications/{app}/held/approve": admin.Operator,

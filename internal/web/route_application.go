@@ -36,7 +36,7 @@ func (s *Server) applications() {
 	post.MaxBodyBytes = configurationLimit
 	route(s, post, func(ctx context.Context, d *admin.Desk, in *body[api.Resource]) (*answer[config.Changes], error) {
 		return answered(d.CreateApplication(ctx, in.Body))
-	}, created)
+	}, created, once)
 	type replacement struct {
 		AppPath
 		Match

@@ -32,7 +32,7 @@ func (s *Server) groups() {
 	})
 	route(s, operation(http.MethodPost, "/groups", "create-group", "Add a group"), func(ctx context.Context, d *admin.Desk, in *body[api.NewGroup]) (*resource, error) {
 		return versioned(d.AddGroup(ctx, in.Body.DisplayName, in.Body.Members))
-	}, created)
+	}, created, once)
 	type edit struct {
 		GroupPath
 		Match

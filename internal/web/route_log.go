@@ -63,7 +63,7 @@ func (s *Server) logs() {
 			_, w := humago.Unwrap(out)
 			events := newStream(w)
 			defer events.end()
-			for r, err := range d.Follow(ctx, f, func() bool { return s.pause(ctx) }) {
+			for r, err := range d.Follow(ctx, f, func() bool { return pause(ctx, look) }) {
 				if err != nil {
 					_ = events.send(api.ErrorEvent, "", s.told(ctx, err))
 					return
@@ -82,9 +82,9 @@ func eventStream(what string) map[string]*huma.Response {
 	return map[string]*huma.Response{"200": {Description: what, Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
 }
 
-// pause waits until it is time to look again, and reports whether anybody still wants to know.
-func (s *Server) pause(ctx context.Context) bool {
-	t := time.NewTimer(look)
+// pause waits, and reports whether anybody still wants to know.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -35,7 +35,7 @@ func (s *Server) notifications() {
 	route(s, operation(http.MethodPost, "/notifications/webhooks", "add-webhook", "Add a webhook; this answer alone shows its secret"),
 		func(ctx context.Context, d *admin.Desk, in *body[api.NewWebhook]) (*answer[admin.AddedWebhook], error) {
 			return answered(d.AddWebhook(ctx, store.Webhook{Name: in.Body.Name, URL: in.Body.URL, AllowHTTP: in.Body.AllowHTTP, AllowLinkLocal: in.Body.AllowLinkLocal}))
-		}, created)
+		}, created, onceSecret)
 	type webhookPath struct {
 		Webhook string `path:"webhook" doc:"Name or id."`
 	}

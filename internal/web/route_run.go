@@ -21,7 +21,7 @@ func (s *Server) runs() {
 	work(s, operation(http.MethodPost, "/applications/{app}/plans", "plan", "Find out what a cycle would do, and keep it under an id; nothing is sent"),
 		func(ctx context.Context, d *admin.Desk, in *plan, progress func(any)) (admin.Plan, error) {
 			return d.Plan(ctx, in.App, in.Body.Reconcile, told(progress))
-		})
+		}, once)
 	type undo struct {
 		AppPath
 		Body api.UndoRequest
@@ -29,7 +29,7 @@ func (s *Server) runs() {
 	work(s, operation(http.MethodPost, "/applications/{app}/undo", "undo", "Plan the reverse of what a cycle did; nothing is sent"),
 		func(ctx context.Context, d *admin.Desk, in *undo, progress func(any)) (admin.Plan, error) {
 			return d.Undo(ctx, in.App, in.Body.Cycle, in.Body.User, told(progress))
-		})
+		}, once)
 	type planPath struct {
 		Plan string `path:"plan" doc:"Id of a plan that nobody has run."`
 	}
@@ -51,7 +51,7 @@ func (s *Server) runs() {
 	work(s, operation(http.MethodPost, "/applications/{app}/cycles", "sync", "Run one cycle now"),
 		func(ctx context.Context, d *admin.Desk, in *run, progress func(any)) (admin.Run, error) {
 			return d.Sync(ctx, in.App, admin.SyncOptions{Reconcile: in.Body.Reconcile, ApproveHeld: in.Body.ApproveHeld, Plan: in.Body.Plan, Progress: told(progress)})
-		})
+		}, once)
 	type demand struct {
 		AppPath
 		Body api.ProvisionRequest
@@ -66,7 +66,7 @@ func (s *Server) runs() {
 				kind, name = directory.KindGroup, in.Body.Group
 			}
 			return answered(d.Provision(ctx, in.App, kind, name, in.Body.DryRun))
-		}, long)
+		}, long, once)
 	type person struct {
 		AppPath
 		User string `query:"user" required:"true" doc:"userName, e-mail address or id."`

@@ -17,7 +17,7 @@ func (s *Server) tokens() {
 	route(s, operation(http.MethodPost, "/tokens", "create-token", "Make a token; this answer alone shows it"),
 		func(ctx context.Context, d *admin.Desk, in *body[admin.TokenRequest]) (*answer[admin.IssuedToken], error) {
 			return answered(d.CreateToken(ctx, in.Body))
-		}, created)
+		}, created, onceSecret)
 	type tokenPath struct {
 		Token string `path:"token" doc:"Name or id."`
 	}

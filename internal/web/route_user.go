@@ -38,7 +38,7 @@ func (s *Server) users() {
 	})
 	route(s, operation(http.MethodPost, "/users", "create-user", "Add a user"), func(ctx context.Context, d *admin.Desk, in *body[api.NewUser]) (*resource, error) {
 		return versioned(d.CreateUser(ctx, in.Body.UserName, in.Body.Attributes))
-	}, created)
+	}, created, once)
 	type edit struct {
 		UserPath
 		Match

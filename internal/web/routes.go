@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
@@ -95,4 +98,65 @@ func (s *Server) status() {
 	route(s, operation(http.MethodGet, "/status", "get-status", "Say how applications stand and what waits for a person"), func(ctx context.Context, d *admin.Desk, in *which) (*answer[admin.Status], error) {
 		return answered(d.Status(ctx, in.App))
 	})
+	op := operation(http.MethodGet, "/applications/{app}/events", "watch-application", "How an application stands, as it changes")
+	op.Description = "Events named status: the first at once, then one whenever something has changed, at most one a second. While a cycle runs, wherever it runs, they tell how far it is."
+	op.Responses = eventStream("Events.")
+	route(s, op, func(ctx context.Context, d *admin.Desk, in *AppPath) (*streamed, error) {
+		first, err := standing(ctx, d, in.App)
+		if err != nil {
+			return nil, err // a wrong name is a problem like any other, and no event
+		}
+		return &streamed{func(out huma.Context) {
+			_, w := humago.Unwrap(out)
+			events := newStream(w)
+			defer events.end()
+			s.watch(ctx, d, in.App, first, events)
+		}}, nil
+	}, long)
+}
+
+// watch tells how an application stands until whoever asked is gone.
+func (s *Server) watch(ctx context.Context, d *admin.Desk, app string, now api.Standing, events *stream) {
+	for told := (api.Standing{}); ; {
+		if !reflect.DeepEqual(now, told) {
+			if events.send(api.StatusEvent, "", now) != nil {
+				return
+			}
+			told = now
+		}
+		if !pause(ctx, time.Second) {
+			return
+		}
+		var err error
+		if now, err = standing(ctx, d, app); err != nil {
+			_ = events.send(api.ErrorEvent, "", s.told(ctx, err)) // whoever asked may be gone
+			return
+		}
+	}
+}
+
+// standing is how an application stands, with how far its last cycle is while that runs.
+func standing(ctx context.Context, d *admin.Desk, app string) (api.Standing, error) {
+	st, err := d.Status(ctx, app)
+	if err != nil {
+		return api.Standing{}, err
+	}
+	out := api.Standing{ApplicationStatus: st.Applications[0]}
+	c := out.Cycle
+	if c == nil || c.State != "running" {
+		return out, nil
+	}
+	a, err := d.Advance(ctx, c.ID)
+	p := &api.Progress{Stage: "applying", Failed: c.Failed}
+	for _, n := range a.Done {
+		p.Done += n
+	}
+	for _, n := range a.Planned {
+		p.Planned += n
+	}
+	if p.Planned == 0 {
+		p.Stage = "reading"
+	}
+	out.Progress = p
+	return out, err
 }

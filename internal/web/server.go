@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,8 +28,10 @@ type Options struct {
 	// Authenticate are further ways in beside the bearer token of the API, such as the session of a
 	// browser. They are asked in order after it.
 	Authenticate []Authenticator
-	Metrics      http.Handler // what is measured, at /metrics; nil shows nothing there
-	SignIn       SignIn       // with pages for people; without a gate only tokens let in
+	// RequestTime bounds what is no long work, and how long a body may take to come; 0 is 30 seconds.
+	RequestTime time.Duration
+	Metrics     http.Handler // what is measured, at /metrics; nil shows nothing there
+	SignIn      SignIn       // with pages for people; without a gate only tokens let in
 }
 
 // Server answers HTTP requests. It is an [http.Handler], safe for concurrent use once all routes are
@@ -41,6 +44,7 @@ type Server struct {
 	api          huma.API
 	document     map[string][]byte // OpenAPI by version
 	handler      http.Handler
+	requestTime  time.Duration
 }
 
 // New makes the server with the routes of the API. Pages are added with [Server.Handle].
@@ -48,7 +52,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{desk: o.Desk, log: o.Log, mux: http.NewServeMux(), document: map[string][]byte{}}
+	s := &Server{desk: o.Desk, log: o.Log, mux: http.NewServeMux(), document: map[string][]byte{}, requestTime: cmp.Or(o.RequestTime, requestTime)}
 	s.authenticate = append([]Authenticator{byToken(o.Desk)}, o.Authenticate...)
 	config := huma.DefaultConfig("Muster", o.Version)
 	config.Info.Description = "Keeps the accounts in a company's apps exactly as its directory says."
@@ -127,7 +131,7 @@ func (s *Server) describe() error {
 const (
 	// bodyLimit bounds the body of a request where nothing else is said.
 	bodyLimit = 1 << 20
-	// requestTime bounds a request where nothing else is said.
+	// requestTime bounds a request where nothing else is said, and the reading of every body.
 	requestTime = 30 * time.Second
 )
 
@@ -136,7 +140,7 @@ func operation(method, path, id, summary string) huma.Operation {
 	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return huma.Operation{
 		OperationID: id, Method: method, Path: api.Prefix + path, Summary: summary, Tags: []string{tag},
-		Security: []map[string][]string{{"token": {}}}, MaxBodyBytes: bodyLimit, BodyReadTimeout: requestTime,
+		Security: []map[string][]string{{"token": {}}}, MaxBodyBytes: bodyLimit,
 	}
 }
 
@@ -144,7 +148,15 @@ func operation(method, path, id, summary string) huma.Operation {
 type option func(*huma.Operation)
 
 // long lets a request take as long as it takes: until it is done, or whoever asked is gone.
-func long(op *huma.Operation) { op.Metadata = map[string]any{longKey: true} }
+func long(op *huma.Operation) { with(op, longKey, true) }
+
+// with notes something about a route.
+func with(op *huma.Operation, key string, v any) {
+	if op.Metadata == nil {
+		op.Metadata = map[string]any{}
+	}
+	op.Metadata[key] = v
+}
 
 const longKey = "long"
 
@@ -153,11 +165,13 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 	for _, o := range options {
 		o(&op)
 	}
+	op.BodyReadTimeout = cmp.Or(op.BodyReadTimeout, s.requestTime)
 	need := roleOf(op.Method + " " + op.Path)
 	op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + string(need) + ".")
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, op.MaxBodyBytes)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(op.BodyReadTimeout)) // where it cannot be set the server's own holds
 		admitted, err := s.admit(r, need)
 		if err != nil {
 			fail(w, err)
@@ -166,10 +180,13 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 		in := admitted.Context()
 		if op.Metadata[longKey] == nil {
 			var cancel context.CancelFunc
-			in, cancel = context.WithTimeout(in, requestTime)
+			in, cancel = context.WithTimeout(in, s.requestTime)
 			defer cancel()
 		}
-		next(huma.WithContext(ctx, in))
+		ctx = huma.WithContext(ctx, in)
+		if !s.again(ctx, &op, next) {
+			next(ctx)
+		}
 	})
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, s.desk.As(PrincipalOf(ctx).Actor()), in)

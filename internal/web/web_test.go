@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/connector/scim"
+	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
@@ -21,6 +24,16 @@ import (
 )
 
 var by = store.Actor{Name: "tester", Via: "test"}
+
+// protocols speaks SCIM, as the command's table does.
+var protocols = map[string]admin.Protocol{"scim": {Open: func(c admin.Connection) (cycle.Target, error) {
+	client, err := connector.NewClient(connector.Options{Connection: c.Application.Connection, Token: c.Token, Limiter: c.Limiter, Version: c.Version})
+	if err != nil {
+		return cycle.Target{}, err
+	}
+	made, err := scim.New(scim.Options{Client: client, Users: c.Users, Groups: c.Groups})
+	return cycle.Target{Connector: made}, err
+}}}
 
 // house is a server over a real store, with a token for each role.
 type house struct {
@@ -71,14 +84,20 @@ func (s *safe) String() string {
 
 func open(t *testing.T) *house {
 	t.Helper()
+	return openWith(t, 0)
+}
+
+// openWith is [open] with a time for requests.
+func openWith(t *testing.T, requestTime time.Duration) *house {
+	t.Helper()
 	h := &house{t: t, clock: &clock{}, log: &safe{}, tokens: map[admin.Role]string{}}
 	h.store = storetest.Open(t, store.Config{Data: t.TempDir(), Clock: h.clock.now})
-	h.desk = admin.New(h.store, admin.Options{By: by, Version: "test"})
+	h.desk = admin.New(h.store, admin.Options{By: by, Protocols: protocols, Version: "test"})
 	gate, err := signin.New(h.store, signin.Options{Hashing: signin.Hashing{MemoryKiB: 8, Passes: 1, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := web.New(web.Options{Desk: h.desk, Version: "test", SignIn: web.SignIn{Gate: gate}, Log: slog.New(slog.NewTextHandler(h.log, nil))})
+	s, err := web.New(web.Options{Desk: h.desk, Version: "test", SignIn: web.SignIn{Gate: gate}, Log: slog.New(slog.NewTextHandler(h.log, nil)), RequestTime: requestTime})
 	if err != nil {
 		t.Fatal(err)
 	}
