@@ -171,7 +171,9 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, op.MaxBodyBytes)
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(op.BodyReadTimeout)) // where it cannot be set the server's own holds
+		if r.ContentLength != 0 { // without a body this would end the request itself
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(op.BodyReadTimeout)) // where it cannot be set the server's own holds
+		}
 		admitted, err := s.admit(r, need)
 		if err != nil {
 			fail(w, err)

@@ -127,8 +127,8 @@ func TestPlanInPages(t *testing.T) {
 // Whoever follows the log is told of what comes.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.target(t, "  provisioning: {scope: all}\n")
+	h := openWith(t, 200*time.Millisecond)
+	h.target(t, "  provisioning: {scope: all}\n").Fail(connectortest.Fault{Delay: 500 * time.Millisecond}) // longer than a request may last
 	res := h.send(h.tokens[admin.Reader], http.MethodGet, "/api/v1/logs/follow", "")
 	defer res.Body.Close()
 	lines := bufio.NewScanner(res.Body)
