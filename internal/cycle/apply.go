@@ -32,6 +32,7 @@ type dispatcher struct {
 	queue    []*work            // taken and not begun, most urgent first
 	rank     map[string]int     // of the users taken and not finished
 	running  map[string]bool    // objects with an operation under way
+	joining  map[string]int     // who is about to join a group, by user
 	freed    map[string]freeing // what operations that were taken and not finished give up, by identity
 	inflight int
 	empty    bool // nothing more is planned in the database, as far as is known
@@ -70,7 +71,7 @@ type finished struct {
 // there is nothing left to do, or when the target ended the pass (r.stopped).
 func (r *run) apply(ctx context.Context) error {
 	d := &dispatcher{
-		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, accounts: map[string]string{}, gone: map[string]bool{},
+		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, joining: map[string]int{}, accounts: map[string]string{}, gone: map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
 	}
 	err := d.loop(ctx)
@@ -283,6 +284,7 @@ func (d *dispatcher) fetch(ctx context.Context, limit int) error {
 			d.rank[o.Source.ID] = o.Rank
 		}
 		d.noteFrees(o)
+		d.noteJoins(o, 1)
 		d.queue = append(d.queue, w)
 	}
 	slices.SortStableFunc(d.queue, func(a, b *work) int {
@@ -344,7 +346,7 @@ func (d *dispatcher) mayBegin(w *work) bool {
 			return false
 		}
 	}
-	return !d.stillHeld(w)
+	return !d.stillHeld(w) && !d.onTheMove(w)
 }
 
 // resolved are the accounts that stand for the users an operation speaks of.
@@ -389,6 +391,7 @@ func (d *dispatcher) take1(f finished) {
 		return
 	}
 	d.gaveUp(w.Operation)
+	d.noteJoins(w.Operation, -1)
 	d.took(&f)
 	if f.check != nil {
 		d.checks = append(d.checks, f.check)

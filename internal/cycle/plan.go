@@ -87,6 +87,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 	if r.waiting = nil; r.preview {
 		waiting = nil
 	}
+	rows = r.movers(rows)
 	if err := r.storeBehind(ctx, rows, replaced, adopts, waiting); err != nil {
 		return err
 	}
