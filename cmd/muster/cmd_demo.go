@@ -82,7 +82,7 @@ func (c *demoCmd) Run(s *session) error {
 
 func newStage(s *session) (*stage, *served, error) {
 	// The demo is a world of its own: nothing of the user's set-up reaches into it.
-	for _, name := range []string{"MUSTER_DATA", "MUSTER_DATABASE", "MUSTER_KEY", "MUSTER_SERVER", "MUSTER_TOKEN"} {
+	for _, name := range []string{"MUSTER_DATA", "MUSTER_DATABASE", "MUSTER_KEY", "MUSTER_KEY_FILE", "MUSTER_SERVER", "MUSTER_TOKEN"} {
 		if err := os.Unsetenv(name); err != nil {
 			return nil, nil, fmt.Errorf("clearing %s: %w", name, err)
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/metrics"
 	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/web"
@@ -27,8 +29,9 @@ and ends on Ctrl-C or SIGTERM when the requests under way are answered.
 While Muster has no owner it also prints a one-time link to set it up in a
 browser. Behind a proxy that speaks https name its address with --public-url.
 
-/healthz says that it lives, /readyz that it can work. With --database any
-number of nodes share the applications.
+/healthz says that it lives, /readyz that it can work, /metrics what it does;
+/docs is the documentation. With --database any number of nodes share the
+applications.
 
   muster serve --data /var/lib/muster --public-url https://muster.example.org
   muster serve --database postgres://muster@db.example.org/muster`
@@ -47,7 +50,7 @@ func (c *serveCmd) Run(s *session) error {
 	server, doors, err := c.open(s, desk, st, schedule.Ready)
 	if err == nil {
 		if err = st.Announce(server.url); err == nil {
-			err = c.run(s, schedule.Run, st, server, doors)
+			err = c.run(s, beside(desk.RunNotifications, schedule.Run), st, server, doors)
 		} else {
 			err = errors.Join(err, server.close())
 		}
@@ -68,11 +71,25 @@ func (c *serveCmd) open(s *session, desk *admin.Desk, st *store.Store, ready fun
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
-	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in})
+	meter := metrics.New(metrics.Options{Store: st, Usages: desk.Usages, Version: versionOf().Version, Log: s.log()})
+	desk.Watch(meter.Watch())
+	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in, Metrics: meter.Handler()})
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
 	return serveOn(l, web.Health(ready, site)), in.Gate, nil
+}
+
+// beside tells people of what concerns them as long as the schedule runs, and ends with it.
+func beside(tell func(context.Context), schedule func(context.Context, func()) error) func(context.Context, func()) error {
+	return func(ctx context.Context, ready func()) error {
+		ctx, stop := context.WithCancel(ctx)
+		var telling sync.WaitGroup
+		telling.Go(func() { tell(ctx) })
+		defer telling.Wait()
+		defer stop()
+		return schedule(ctx, ready)
+	}
 }
 
 // errLate says that something did not end in the time there was.

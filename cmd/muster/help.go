@@ -46,7 +46,7 @@ func helpOf(node *kong.Node) string {
 	}
 	if root {
 		section(&b, "Flags of every command", own)
-		section(&b, "Environment", [][2]string{{"MUSTER_KEY", "Key that seals secrets, 32 bytes in base64 or hexadecimal digits, instead of the file muster.key in --data."}})
+		section(&b, "Environment", [][2]string{{"MUSTER_KEY", "Key that seals secrets, 32 bytes in base64 or hexadecimal digits, instead of the file muster.key in --data."}, {"MUSTER_KEY_FILE", "A file that holds it, as systemd and Docker hand out secrets."}})
 		b.WriteString("\nMore about a command: muster COMMAND --help\n")
 	} else {
 		section(&b, "Flags", own)

@@ -63,6 +63,7 @@ type commands struct {
 	Notify  notifyCmd    `cmd:"" group:"operations" help:"Who is told what by mail and webhooks."`
 	Keep    retentionCmd `cmd:"" name:"retention" group:"operations" help:"How long each log is kept."`
 	Tokens  tokenCmd     `cmd:"" name:"token" group:"operations" help:"Tokens that let programs in: create, list, revoke."`
+	Health  healthCmd    `cmd:"" group:"operations" help:"Say whether the server on this machine is well."`
 	Doctor  doctorCmd    `cmd:"" group:"operations" help:"Look for what is wrong, and say what to do."`
 
 	Admin  adminCmd  `cmd:"" group:"people" help:"Who may use the console."`

@@ -138,6 +138,7 @@ func setup(env *testscript.Env) error {
 	}))
 	env.Defer(hook.Close)
 	env.Setenv("HOOK", hook.URL)
+	env.Setenv("HOOKADDR", strings.TrimPrefix(hook.URL, "http://"))
 	env.Setenv("SLACK", slack.URL)
 	env.Setenv("SLACK_TOKEN", slackemulator.DefaultToken)
 	env.Setenv("SCIM", scim.URL+"/scim/v2/")

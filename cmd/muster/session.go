@@ -99,15 +99,31 @@ func (s *session) config(readOnly bool) (store.Config, error) {
 			Next: "run it where the state is, without --server and MUSTER_SERVER",
 		}
 	}
-	if text, _ := environment("MUSTER_KEY"); text != "" {
-		key, err := store.ParseKey(text)
+	var err error
+	c.Key, err = givenKey()
+	return c, err
+}
+
+// givenKey is the key that the environment gives, itself or by the name of a file; nil when it does not.
+func givenKey() ([]byte, error) {
+	text, _ := environment("MUSTER_KEY")
+	from := "MUSTER_KEY"
+	if file, _ := environment("MUSTER_KEY_FILE"); text == "" && file != "" {
+		b, err := os.ReadFile(file)
 		if err != nil {
-			p := admin.Explain(err)
-			return c, &admin.Problem{Exit: p.Exit, Code: p.Code, Message: "MUSTER_KEY: " + p.Message, Next: p.Next, Err: err}
+			return nil, unreadable(file, err)
 		}
-		c.Key = key
+		text, from = string(b), "MUSTER_KEY_FILE"
 	}
-	return c, nil
+	if text == "" {
+		return nil, nil
+	}
+	key, err := store.ParseKey(text)
+	if err != nil {
+		p := admin.Explain(err)
+		return nil, &admin.Problem{Exit: p.Exit, Code: p.Code, Message: from + ": " + p.Message, Next: p.Next, Err: err}
+	}
+	return key, nil
 }
 
 // actor is who the audit log says did it: the user of the operating system.

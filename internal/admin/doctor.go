@@ -132,8 +132,8 @@ func (c *Checkup) directory(dir string) {
 		c.add("key", failure, "chmod 600 "+filepath.Join(dir, "muster.key"), "muster.key can be read by other users of this machine (%v)", key.Mode().Perm())
 	case err == nil:
 		c.add("key", fine, "", "muster.key is closed to others; keep a copy apart from the backups")
-	case os.Getenv("MUSTER_KEY") != "":
-		c.add("key", fine, "", "MUSTER_KEY is used")
+	case os.Getenv("MUSTER_KEY") != "", os.Getenv("MUSTER_KEY_FILE") != "":
+		c.add("key", fine, "", "the key of the environment is used")
 	default:
 		c.add("key", fine, "", "there is none yet; the first secret makes it")
 	}

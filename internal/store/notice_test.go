@@ -437,6 +437,27 @@ func TestExpiryIsTold(t *testing.T) {
 	})
 }
 
+func TestOldNoticesGo(t *testing.T) {
+	noticing(t, func(t *testing.T, s *store.Store, clock *hands, app string) {
+		ctx := t.Context()
+		must(t)(s.SetQuarantine(ctx, app, &store.Quarantine{Code: "tls"}))
+		must(t)(s.SetQuarantine(ctx, app, nil))
+		told(t, s)
+		must(t)(s.Notify(ctx, store.Notice{Kind: store.HeldBack, AppID: app, Cause: "held", Size: 3}))
+		told(t, s)
+		for _, step := range []struct {
+			days, notices, messages int
+		}{{29, 2, 2}, {2, 1, 0}} {
+			clock.move(time.Duration(step.days) * 24 * time.Hour)
+			_, err := s.Prune(ctx)
+			must(t)(err)
+			if n, m := len(contents(t, s, "select * from notices")), len(contents(t, s, "select * from messages")); n != step.notices || m != step.messages {
+				t.Errorf("%d days later %d notices and %d messages are left", step.days, n, m)
+			}
+		}
+	})
+}
+
 func TestEraseReachesNotices(t *testing.T) {
 	noticing(t, func(t *testing.T, s *store.Store, clock *hands, app string) {
 		ctx := t.Context()

@@ -58,6 +58,8 @@ const (
 	// plansKept is how long a plan that nobody ran can still be run. Its rows hold what it would send,
 	// sensitive values with it, and it keeps the feed from being pruned.
 	plansKept = provision.Duration(7 * 24 * time.Hour)
+	// messagesKept is how long it shows what people were told. What is behind it stands in the logs.
+	messagesKept = provision.Duration(30 * 24 * time.Hour)
 	// feedMargin keeps entries that a cycle may be about to ask for although no application needs them
 	// by its watermark: it reads the feed's end first and everybody after.
 	feedMargin = 24 * time.Hour
@@ -105,6 +107,8 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 		{longer(r.Operations, window), "operations", "finished_at < $1"},
 		{r.Cycles, "cycles", "finished_at < $1" + empty},
 		{r.Audit, "audit", "at < $1"},
+		{messagesKept, "messages", "ended_at < $1"},
+		{messagesKept, "notices", "resolved_at < $1 and pending = ''"},
 	} {
 		if log.keep == 0 {
 			continue
