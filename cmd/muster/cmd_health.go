@@ -26,7 +26,7 @@ const healthTime = 4 * time.Second
 
 // Run implements the verb.
 func (c *healthCmd) Run(s *session) error {
-	address, err := local(c.Listen)
+	address, err := reachable(c.Listen)
 	if err != nil {
 		return &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: fmt.Sprintf("--listen takes no %q", c.Listen), Next: "write an address such as 127.0.0.1:8080"}
 	}
@@ -56,8 +56,8 @@ func (c *healthCmd) Run(s *session) error {
 	return nil
 }
 
-// local is where a server that listens on an address can be reached from its own machine.
-func local(listen string) (string, error) {
+// reachable is where a server that listens on an address can be reached from its own machine.
+func reachable(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || port == "" {
 		return "", fmt.Errorf("%q is no address with a port", listen)
