@@ -11,6 +11,10 @@ type appCmd struct {
 	List     appListCmd     `cmd:"" help:"List applications."`
 	Show     appShowCmd     `cmd:"" help:"Show the whole configuration of an application."`
 	Delete   appDeleteCmd   `cmd:"" help:"Remove an application; its accounts stay at the target."`
+	Start    appStartCmd    `cmd:"" help:"Switch provisioning on: a server runs it by itself."`
+	Stop     appStopCmd     `cmd:"" help:"Switch provisioning off; a cycle that runs ends at the next object."`
+	Pause    appPauseCmd    `cmd:"" help:"Let no server run it for a while; the position is kept."`
+	Resume   appResumeCmd   `cmd:"" help:"End a pause."`
 	Assign   appAssignCmd   `cmd:"" help:"Give a user or a group to an application."`
 	Unassign appUnassignCmd `cmd:"" help:"Take a user or a group away from an application."`
 }

@@ -42,8 +42,13 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	if a.Status == "on" {
 		state = s.green("on")
 	}
-	if a.Quarantine != nil {
+	switch {
+	case a.Quarantine != nil:
 		state = s.red("in quarantine")
+	case a.Status == "on" && a.Paused && a.PausedUntil != nil:
+		state = s.yellow("paused until " + when(*a.PausedUntil))
+	case a.Status == "on" && a.Paused:
+		state = s.yellow("paused")
 	}
 	s.say("%s  %s", s.bold(plain(a.Name)), state)
 	row := func(label, format string, args ...any) {
@@ -74,6 +79,13 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	}
 	if d := a.Drift; d.Reconciled != nil {
 		row("drift", "%s; reconciled %s", drifted(d), when(*d.Reconciled))
+	}
+	if t := a.Trouble; t != nil {
+		row("trouble", "since %s: %s", when(t.Since), t.Reason)
+		if t.Next != "" {
+			row("", "%s", t.Next)
+		}
+		row("", "tried again %s", when(t.RetryAt))
 	}
 	if q := a.Quarantine; q != nil {
 		row("quarantine", "since %s: %s", when(q.Since), q.Reason)

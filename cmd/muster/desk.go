@@ -20,6 +20,7 @@ import (
 type desk interface {
 	directoryDesk
 	applicationDesk
+	controlDesk
 	operationsDesk
 	notificationDesk
 }

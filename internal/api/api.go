@@ -263,6 +263,11 @@ type Drift struct {
 	Page
 }
 
+// PauseRequest says for how long an application is paused.
+type PauseRequest struct {
+	Seconds int64 `json:"seconds,omitempty" minimum:"0" doc:"0 or absent: until somebody resumes"`
+}
+
 // RestartRequest says what is to be forgotten.
 type RestartRequest struct {
 	Scope string `json:"scope" enum:"escrow,watermark,links,all"`

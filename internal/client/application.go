@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
@@ -210,6 +211,26 @@ func (c *Client) Reject(ctx context.Context, name string, pick admin.Selection) 
 func (c *Client) held(ctx context.Context, r request) (admin.Held, error) {
 	h, err := ask[api.Held](ctx, c, r)
 	return admin.Held{Operations: operations(h.Operations)}, err
+}
+
+// Start is [admin.Desk.Start].
+func (c *Client) Start(ctx context.Context, name string) (admin.Control, error) {
+	return ask[admin.Control](ctx, c, request{method: http.MethodPost, path: of(name, "start")})
+}
+
+// Stop is [admin.Desk.Stop].
+func (c *Client) Stop(ctx context.Context, name string) (admin.Control, error) {
+	return ask[admin.Control](ctx, c, request{method: http.MethodPost, path: of(name, "stop")})
+}
+
+// Pause is [admin.Desk.Pause].
+func (c *Client) Pause(ctx context.Context, name string, span time.Duration) (admin.Control, error) {
+	return ask[admin.Control](ctx, c, request{method: http.MethodPost, path: of(name, "pause"), body: api.PauseRequest{Seconds: int64(span / time.Second)}})
+}
+
+// Resume is [admin.Desk.Resume].
+func (c *Client) Resume(ctx context.Context, name string) (admin.Control, error) {
+	return ask[admin.Control](ctx, c, request{method: http.MethodPost, path: of(name, "resume")})
 }
 
 // Restart is [admin.Desk.Restart].

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -137,6 +138,12 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 		return &Error{Kind: ErrInvalid, Reason: "--database is not a postgres:// URL that can be used", Next: "it looks like postgres://user:password@host:5432/muster", Err: err}
 	}
 	config.MaxConns = max(config.MaxConns, 10)
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		// A node that is cut off or stopped in the middle of a transaction must not hold its locks for ever: the
+		// others wait for the feed's.
+		_, err := c.Exec(ctx, "set idle_in_transaction_session_timeout = '5s'; set tcp_user_timeout = '10s'", pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return fmt.Errorf("opening PostgreSQL: %w", err)
 	}

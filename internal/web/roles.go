@@ -44,6 +44,10 @@ var roles = map[string]admin.Role{
 	"POST /api/v1/applications/{app}/assignments":   admin.Admin,
 	"DELETE /api/v1/applications/{app}/assignments": admin.Admin,
 	"POST /api/v1/applications/{app}/restart":       admin.Admin,
+	"POST /api/v1/applications/{app}/start":         admin.Admin,
+	"POST /api/v1/applications/{app}/stop":          admin.Operator,
+	"POST /api/v1/applications/{app}/pause":         admin.Operator,
+	"POST /api/v1/applications/{app}/resume":        admin.Operator,
 	"GET /api/v1/config":                            admin.Reader,
 	"POST /api/v1/config/apply":                     admin.Admin,
 	"POST /api/v1/config/diff":                      admin.Admin, // it asks whether a secret is the sealed one

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -67,6 +68,26 @@ func (s *Server) applications() {
 	route(s, operation(http.MethodPost, "/applications/{app}/restart", "restart", "Forget a part of what an application knows"), func(ctx context.Context, d *admin.Desk, in *restart) (*answer[admin.Restarted], error) {
 		return answered(d.Restart(ctx, in.App, in.Body.Scope))
 	})
+	type pause struct {
+		AppPath
+		Body api.PauseRequest
+	}
+	route(s, operation(http.MethodPost, "/applications/{app}/start", "start", "Switch provisioning on: servers run the application by themselves"),
+		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[admin.Control], error) {
+			return answered(d.Start(ctx, in.App))
+		})
+	route(s, operation(http.MethodPost, "/applications/{app}/stop", "stop", "Switch provisioning off; a cycle that runs ends at the next object"),
+		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[admin.Control], error) {
+			return answered(d.Stop(ctx, in.App))
+		})
+	route(s, operation(http.MethodPost, "/applications/{app}/pause", "pause", "Let no server run the application for a while; the position is kept"),
+		func(ctx context.Context, d *admin.Desk, in *pause) (*answer[admin.Control], error) {
+			return answered(d.Pause(ctx, in.App, time.Duration(in.Body.Seconds)*time.Second))
+		})
+	route(s, operation(http.MethodPost, "/applications/{app}/resume", "resume", "End a pause"),
+		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[admin.Control], error) {
+			return answered(d.Resume(ctx, in.App))
+		})
 	s.assignments()
 	s.configuration()
 }
