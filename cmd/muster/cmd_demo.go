@@ -16,7 +16,7 @@ import (
 )
 
 type demoCmd struct {
-	Serve bool `help:"Stay, so that you can look at the emulated Slack and go on by hand."`
+	Serve bool `help:"Stay: the console over the demo's company, and the emulated Slack, until Ctrl-C."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -71,7 +71,7 @@ func (c *demoCmd) Run(s *session) error {
 	if err == nil {
 		st.curtain(server.url, c.Serve)
 		if c.Serve {
-			<-s.Done()
+			err = st.stay()
 		}
 	}
 	if cerr := server.close(); err == nil {
@@ -199,6 +199,13 @@ func (st *stage) active() int {
 	return n
 }
 
+// stay serves the demo's company until somebody ends it: the console, and changes that reach the
+// emulated Slack by themselves.
+func (st *stage) stay() error {
+	status := run(st, []string{"--data", filepath.Join(st.dir, "muster-data"), "--log-level", "warn", "serve", "--listen", "127.0.0.1:0"}, streams{in: strings.NewReader(""), out: st.stdout(), err: st.err})
+	return ended(status)
+}
+
 // tell says a sentence between the commands.
 func (st *stage) tell(text string) {
 	fmt.Fprintf(st.stdout(), "\n%s", wrap(text, 0, st.width))
@@ -300,8 +307,8 @@ func (st *stage) curtain(url string, stays bool) {
 		printJSON(st.out, map[string]any{"steps": st.steps, "accounts": len(people), "active": st.active(), "endpoint": url + "/scim/v2/"})
 	}
 	if stays {
-		st.tell(fmt.Sprintf("The emulated Slack stays at %s/_emulator/ until Ctrl-C. In another terminal:", url))
-		fmt.Fprintf(out, "\n  export MUSTER_DATA=%s\n  muster status\n  muster explain slack --user %s\n", filepath.Join(st.dir, "muster-data"), demoPerson)
+		st.tell(fmt.Sprintf("The emulated Slack stays at %s/_emulator/ until Ctrl-C, and `muster serve` runs over the same company: open the link that it prints now, make yourself its owner, and look around.", url))
+		fmt.Fprintln(out)
 		return
 	}
 	st.tell("Next: `muster demo --serve` stays, so that you can look around; README.md walks through the same by hand, with your own people.")

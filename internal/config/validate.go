@@ -217,7 +217,9 @@ func (app *Application) checkContradictions() {
 	for _, policy := range []struct{ path, does string }{
 		{"provisioning.on_unassign", p.OnUnassign}, {"provisioning.on_disable", p.OnDisable}, {"provisioning.on_delete", p.OnDelete},
 	} {
-		app.contradicts(policy.does == "delete" && !slices.Contains(p.Users.Actions, "delete"), []string{policy.path, "provisioning.users.actions"},
+		// Where the template's actions stand, the lesser removal is done and says why (see provision.Decide).
+		said := app.given(policy.path) && app.given("provisioning.users.actions")
+		app.contradicts(said && policy.does == "delete" && !slices.Contains(p.Users.Actions, "delete"), []string{policy.path, "provisioning.users.actions"},
 			"add delete to provisioning.users.actions, or write "+strings.TrimPrefix(policy.path, "provisioning.")+": disable",
 			"%s is delete, but provisioning.users.actions lacks delete, so that no account would ever be deleted", policy.path)
 	}
