@@ -32,7 +32,8 @@ type world struct {
 	app    *provision.Application
 	url    string
 
-	concurrency int // requests in flight; 0 is 16
+	token       string // "" is the target's
+	concurrency int    // requests in flight; 0 is 16
 }
 
 var by = store.Actor{Name: "tester", Via: "test"}
@@ -75,7 +76,7 @@ func (w *world) template() gallery.Template {
 func (w *world) open(_ context.Context, app *provision.Application) (cycle.Target, error) {
 	template := w.template()
 	client, err := connector.NewClient(connector.Options{
-		Connection: app.Connection, Token: connectortest.Token, Version: "test",
+		Connection: app.Connection, Token: cmp.Or(w.token, connectortest.Token), Version: "test",
 		Limiter: connector.NewLimiter(template.Limits.With(app.Connection.Limits)),
 	})
 	if err != nil {

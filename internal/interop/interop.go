@@ -1,10 +1,10 @@
 // Package interop starts SCIM servers that nobody here wrote, so that tests can have Muster's SCIM client judged by them.
 //
-// A client tested only against a target that shares its authors' reading of the RFCs proves nothing. The servers are Node
-// programs in testdata/, on published libraries; everything they store is in memory. scripts/test installs the libraries, at the
+// A client tested only against a target that shares its authors' reading of the RFCs proves nothing. One server
+// is a Go library; the others are Node programs in testdata/, on published libraries. Everything they store is in memory. scripts/test installs the libraries, at the
 // versions and hashes of testdata/package-lock.json. Nothing in this package is used outside tests.
 //
-// Start with [SCIMMY] or [BetterAuth].
+// Start with [SCIMMY], [BetterAuth] or [Elimity].
 package interop
 
 import (

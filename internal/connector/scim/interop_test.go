@@ -85,3 +85,17 @@ func TestContractAtBetterAuth(t *testing.T) {
 	endpoint, token := interop.BetterAuth(t)
 	connectortest.Run(t, sharedBench(t, endpoint, token, nil))
 }
+
+// TestContractAtElimity does so before a server that checks every body, path and filter strictly against the schemas of RFC 7643.
+func TestContractAtElimity(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]map[string]string{"path": nil, "pathless": {"patch_style": "pathless"}, "put": {"update": "put", "members": "always"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connectortest.Run(t, func(t *testing.T) connectortest.Bench {
+				endpoint, token := interop.Elimity(t)
+				return sharedBench(t, endpoint, token, options)(t)
+			})
+		})
+	}
+}

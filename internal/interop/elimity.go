@@ -1,6 +1,7 @@
-package scim_test
+package interop
 
 import (
+	"crypto/rand"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,12 +16,43 @@ import (
 	"github.com/elimity-com/scim/optional"
 	"github.com/elimity-com/scim/schema"
 	filter "github.com/scim2/filter-parser/v2"
-
-	"github.com/muster-id/muster/internal/connector/connectortest"
 )
 
-// shelf keeps the resources of one type for elimity's server, which validates every request strictly
-// against its schemas and leaves storing and patching to its user.
+// Elimity starts an empty SCIM 2.0 server on github.com/elimity-com/scim, which checks every body, path and filter strictly
+// against the schemas of RFC 7643 and leaves storing and patching to its user. userName and displayName are unique (409
+// uniqueness), members must exist. endpoint has no slash at its end; token is the bearer token it accepts. The server ends with
+// the test.
+func Elimity(t testing.TB) (endpoint, token string) {
+	t.Helper()
+	mu := &sync.Mutex{}
+	users, groups := newShelf(mu, "U", "userName"), newShelf(mu, "G", "displayName")
+	groups.resolves = func(id string) bool { return users.byID[id] != nil }
+	server, err := elimity.NewServer(&elimity.ServerArgs{
+		ServiceProviderConfig: &elimity.ServiceProviderConfig{SupportPatch: true, SupportFiltering: true},
+		ResourceTypes: []elimity.ResourceType{
+			{
+				Name: "User", Endpoint: "/Users", Schema: schema.CoreUserSchema(), Handler: users,
+				SchemaExtensions: []elimity.SchemaExtension{{Schema: schema.ExtensionEnterpriseUser()}},
+			},
+			{Name: "Group", Endpoint: "/Groups", Schema: schema.CoreGroupSchema(), Handler: groups},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token = rand.Text()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		http.StripPrefix("/scim", server).ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	return web.URL + "/scim/v2", token
+}
+
+// shelf keeps the resources of one type.
 type shelf struct {
 	mu       *sync.Mutex
 	prefix   string
@@ -175,12 +207,24 @@ func patch(doc map[string]any, op elimity.PatchOperation) error {
 	default:
 		if list, ok := op.Value.([]any); ok && op.Op == elimity.PatchOperationAdd {
 			have, _ := doc[name].([]any)
-			doc[name] = append(slices.Clone(have), list...)
+			doc[name] = added(have, list)
 			return nil
 		}
 		doc[name] = op.Value
 	}
 	return nil
+}
+
+// added is a list with more entries; one that is there already changes nothing (RFC 7644 §3.5.2.1).
+func added(have, more []any) []any {
+	all := slices.Clone(have)
+	for _, v := range more {
+		entry, _ := v.(map[string]any)
+		if !slices.ContainsFunc(all, func(h any) bool { m, _ := h.(map[string]any); return m["value"] == entry["value"] }) {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 func patchEntries(doc map[string]any, name string, op elimity.PatchOperation) error {
@@ -216,66 +260,4 @@ func patchEntries(doc map[string]any, name string, op elimity.PatchOperation) er
 	}
 	doc[name] = kept
 	return nil
-}
-
-// TestContractAtElimity holds the connector to its contract before github.com/elimity-com/scim, a server
-// that checks every body, path and filter strictly against the schemas of RFC 7643.
-func TestContractAtElimity(t *testing.T) {
-	t.Parallel()
-	for name, options := range map[string]map[string]string{"path": nil, "pathless": {"patch_style": "pathless"}, "put": {"update": "put", "members": "always"}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			connectortest.Run(t, func(t *testing.T) connectortest.Bench { return elimityBench(t, options) })
-		})
-	}
-}
-
-func elimityBench(t *testing.T, options map[string]string) connectortest.Bench {
-	mu := &sync.Mutex{}
-	users, groups := newShelf(mu, "U", "userName"), newShelf(mu, "G", "displayName")
-	groups.resolves = func(id string) bool { return users.byID[id] != nil }
-	server, err := elimity.NewServer(&elimity.ServerArgs{
-		ServiceProviderConfig: &elimity.ServiceProviderConfig{SupportPatch: true, SupportFiltering: true},
-		ResourceTypes: []elimity.ResourceType{
-			{
-				Name: "User", Endpoint: "/Users", Schema: schema.CoreUserSchema(), Handler: users,
-				SchemaExtensions: []elimity.SchemaExtension{{Schema: schema.ExtensionEnterpriseUser()}},
-			},
-			{Name: "Group", Endpoint: "/Groups", Schema: schema.CoreGroupSchema(), Handler: groups},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+connectortest.Token {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		http.StripPrefix("/scim", server).ServeHTTP(w, r)
-	})
-	web := httptest.NewServer(guarded)
-	t.Cleanup(web.Close)
-	endpoint := web.URL + "/scim/v2"
-	return connectortest.Bench{
-		Connector: open(t, endpoint, connectortest.Token, options),
-		Refused:   open(t, endpoint, "another-token", options),
-		User:      connectortest.Person, Group: connectortest.GroupNamed,
-		Match: "userName", Text: "title", NoID: "U999",
-		Active: func(id string) bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return users.byID[id]["active"] == true
-		},
-		Members: func(group string) []string {
-			mu.Lock()
-			defer mu.Unlock()
-			var ids []string
-			list, _ := groups.byID[group]["members"].([]any)
-			for _, m := range list {
-				ids = append(ids, m.(map[string]any)["value"].(string))
-			}
-			return ids
-		},
-	}
 }
