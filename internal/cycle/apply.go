@@ -45,6 +45,7 @@ type dispatcher struct {
 
 	accounts map[string]string // accounts that users got in this pass, by user id
 	gone     map[string]bool   // users whose account turned out to be gone in this pass
+	away     map[string]bool   // users whose account was switched off in this pass
 	checks   []*check
 	disowned atomic.Int64 // results that turned into failures while they were recorded
 }
@@ -72,6 +73,7 @@ type finished struct {
 func (r *run) apply(ctx context.Context) error {
 	d := &dispatcher{
 		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, joining: map[string]int{}, accounts: map[string]string{}, gone: map[string]bool{},
+		away:     map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
 	}
 	err := d.loop(ctx)
@@ -362,7 +364,7 @@ func (d *dispatcher) resolve(w *work) resolved {
 			return
 		}
 		account := cmp.Or(d.accounts[id], w.accounts[id])
-		if account == "" || d.gone[id] {
+		if account == "" || d.gone[id] || d.away[id] {
 			r.missing = append(r.missing, id)
 			return
 		}
@@ -415,8 +417,10 @@ func (d *dispatcher) took(f *finished) {
 	case l != nil && l.Enabled:
 		d.accounts[id] = l.Account.ID
 		delete(d.gone, id)
+		delete(d.away, id)
 	case l != nil:
 		delete(d.accounts, id)
+		d.away[id] = true
 	case f.result.Unlink:
 		delete(d.accounts, id)
 		d.gone[id] = true

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -92,6 +93,60 @@ func TestReportOfSomebodyWhoseAccountIsGone(t *testing.T) {
 		}
 	}
 	w.groupMembers("Engineering", "ada", "bob", "cleo")
+	w.again()
+}
+
+// An account that an interrupted operation switched on is a member of what its person joined meanwhile.
+func TestSwitchedOnByAnInterruptedOperation(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	w.group("Club", "ada")
+	w.assign("Club")
+	w.off("cleo")
+	w.sync()
+	w.join("Club", "cleo")
+	w.sync()
+	w.target.Fail(connectortest.Fault{Method: http.MethodPatch, Path: "Users", Drop: connectortest.AfterWrite})
+	w.target.Fail(connectortest.Fault{Method: http.MethodGet, Status: 400, Times: -1})
+	w.set("cleo", "active", true)
+	if _, err := w.trySync(); err != nil {
+		t.Fatal(err)
+	}
+	w.target.Heal()
+	if err := w.store.Restart(t.Context(), w.app.ID, "escrow"); err != nil { // a killed process leaves no failure to try again
+		t.Fatal(err)
+	}
+	cleo := w.members([]string{"cleo"})[0].ID
+	w.sync(func(o *cycle.Options) { o.Kind, o.Object = directory.KindUser, cleo })
+	w.sync()
+	w.active("cleo", true)
+	w.groupMembers("Club", "ada", "cleo")
+	w.again()
+}
+
+// Whoever comes to report to somebody who is switched off in the same pass waits for that account: many targets
+// refuse it.
+func TestManagerLeavesAsTheReportComes(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	boss, cleo := "ada", w.members([]string{"cleo"})[0].ID
+	if _, _, err := w.store.UpdateUser(t.Context(), by, cleo, store.UserEdit{Manager: &boss}); err != nil {
+		t.Fatal(err)
+	}
+	w.off("ada")
+	manager := func() any {
+		ext, _ := w.account("cleo")[directory.Enterprise].(map[string]any)
+		m, _ := ext["manager"].(map[string]any)
+		return m["value"]
+	}
+	if w.sync(); manager() != nil {
+		t.Errorf("cleo's manager is %v, who is off", manager())
+	}
+	w.again()
+	w.set("ada", "active", true)
+	if w.sync(); manager() != w.target.UserID("ada") {
+		t.Errorf("cleo's manager is %v", manager())
+	}
 	w.again()
 }
 

@@ -325,7 +325,7 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		}
 		c.Link.Enabled, c.Link.Answered, c.Link.Wanted = a.Active, a.Values, c.Link.Wanted.Clone()
 		for path, v := range a.Values {
-			if wanted, mapped := c.Link.Wanted[path]; mapped && !attr.Similar(v, wanted) {
+			if wanted, mapped := c.Link.Wanted[path]; mapped && !attr.Similar(v, wanted) && !c.notOurs(path) {
 				c.Link.Wanted[path] = v
 			}
 		}
@@ -340,6 +340,13 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		c.link, c.adopts = &l, &l
 	}
 	return nil
+}
+
+// notOurs reports whether Muster has never had a value for an attribute of an account that it adopted: what
+// somebody entered there stays.
+func (c *candidate) notOurs(path string) bool {
+	sent := func(o store.OpenOperation) bool { return !attr.Empty(o.Want[path]) }
+	return attr.Empty(c.Link.Wanted[path]) && attr.Empty(c.Want[path]) && !slices.ContainsFunc(c.open, sent)
 }
 
 // unread takes in whether the target answered a question about one object. An object that could not be

@@ -469,8 +469,8 @@ func (m *model) disturbed(o cycle.Options) string {
 		}
 		f.Method, f.Times = method, -1
 		f.When = func(method, path, body string) bool {
-			if kind.name == lie && method == "PATCH" && valueChange.MatchString(body) {
-				return false // reported, and not sent again until the value changes
+			if kind.name == lie && method == "PATCH" && (valueChange.MatchString(body) || m.hides("members")) {
+				return false // reported, and not sent again until the value changes; or not to be noticed
 			}
 			key := method + path + strings.Join(nameIn.FindStringSubmatch(body), "")
 			times[key]++

@@ -75,6 +75,9 @@ func (r *run) change(w *work, refs resolved) connector.Change {
 				}
 			}
 			e.Old = nil
+			if w.link != nil {
+				e.Old = w.link.Answered[e.Path] // an account's id, as New is
+			}
 		}
 		c.Edits = append(c.Edits, e)
 	}

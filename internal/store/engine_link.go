@@ -125,7 +125,6 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		return nil
 	}
 	return s.Write(ctx, func(tx *Tx) error {
-		var linked []Result
 		var links []*Link
 		var ops []*Operation
 		for _, r := range results {
@@ -134,9 +133,6 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 				continue
 			}
 			links = append(links, r.Link)
-			if r.Op.Kind == directory.KindUser {
-				linked = append(linked, r)
-			}
 		}
 		if err := tx.replaceAccounts(ctx, links, ops); err != nil {
 			return err
@@ -152,7 +148,7 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		if err := tx.failing(ctx, results); err != nil {
 			return err
 		}
-		return tx.wake(ctx, linked)
+		return tx.wake(ctx, links)
 	})
 }
 
@@ -249,7 +245,7 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		}
 	}
 	if o.Kind == directory.KindUser && r.Link != nil && !r.Link.Enabled {
-		if _, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, o.AppID, o.Source.ID); err != nil {
+		if err := tx.doubtMembershipsOf(ctx, o.AppID, o.Source.ID); err != nil {
 			return err
 		}
 	}
@@ -325,6 +321,12 @@ func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 		return err
 	}
 	return tx.doubtUndone(ctx, o)
+}
+
+// doubtMembershipsOf notes that the target may have dropped the memberships of an account that is off.
+func (tx *Tx) doubtMembershipsOf(ctx context.Context, appID, user string) error {
+	_, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, appID, user)
+	return err
 }
 
 // forgetAccount drops the memberships of an account or a group that is gone, and has everything looked
@@ -430,11 +432,11 @@ func (tx *Tx) settle(ctx context.Context, appID string, objects []string, enable
 }
 
 // wake makes due whatever waited for the users that have just been linked or switched on.
-func (tx *Tx) wake(ctx context.Context, linked []Result) error {
+func (tx *Tx) wake(ctx context.Context, linked []*Link) error {
 	byApp := map[string][]string{}
-	for _, r := range linked {
-		if r.Link.Enabled {
-			byApp[r.Op.AppID] = append(byApp[r.Op.AppID], r.Op.Source.ID)
+	for _, l := range linked {
+		if l.Kind == directory.KindUser && l.Enabled {
+			byApp[l.AppID] = append(byApp[l.AppID], l.ObjectID)
 		}
 	}
 	for app, ids := range byApp {

@@ -184,6 +184,17 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 		if err := tx.writeLinks(ctx, adopts); err != nil {
 			return err
 		}
+		// What an interrupted operation did shows here alone: the operation that follows finds nothing left to do.
+		for _, l := range adopts {
+			if l.Kind == directory.KindUser && !l.Enabled {
+				if err := tx.doubtMembershipsOf(ctx, l.AppID, l.ObjectID); err != nil {
+					return err
+				}
+			}
+		}
+		if err := tx.wake(ctx, adopts); err != nil {
+			return err
+		}
 		return insertOperations(ctx, tx, ops...)
 	})
 }

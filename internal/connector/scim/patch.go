@@ -85,12 +85,20 @@ func (c *Connector) operations(edits []attr.Edit, want attr.Set) []operation {
 		}
 		switch {
 		case attr.Empty(e.New):
-			if p.URN != "" && strings.EqualFold(p.Sub, "value") {
+			if refers(p) {
 				p.Sub = "" // a reference without its value is none: the manager goes, not a part of it
 			}
 			ops = append(ops, operation{Op: "remove", Path: p.String()})
 		case c.quirks.PatchStyle == "pathless":
 			plain[p.String()] = e.New
+		case p.Sub != "" && (refers(p) || !exists(p, edits, want)):
+			// Some targets have no place for a part of what is not there, and SCIMMY finds none of an extension's
+			// at all: the manager is written as a whole, as it is removed.
+			if key := entryOf(p); !entries[key] {
+				entries[key] = true
+				op := map[bool]string{true: "replace", false: "add"}[exists(p, edits, want)]
+				ops = append(ops, operation{Op: op, Path: key, Value: whole(p, want)})
+			}
 		default:
 			ops = append(ops, operation{Op: "replace", Path: p.String(), Value: e.New})
 		}
@@ -99,6 +107,39 @@ func (c *Connector) operations(edits []attr.Edit, want attr.Set) []operation {
 		ops = append([]operation{{Op: "replace", Value: plain}}, ops...)
 	}
 	return ops
+}
+
+// exists reports whether an account has something of the complex attribute that a path names a part of, as far
+// as it is known.
+func exists(p attr.Path, edits []attr.Edit, want attr.Set) bool {
+	key, edited := entryOf(p), map[string]bool{}
+	for _, e := range edits {
+		edited[e.Path] = true
+		if q, err := attr.ParsePath(e.Path); err == nil && entryOf(q) == key && !attr.Empty(e.Old) {
+			return true
+		}
+	}
+	for text, v := range want {
+		if q, err := attr.ParsePath(text); err == nil && entryOf(q) == key && !edited[text] && !attr.Empty(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// refers reports whether a path is the value of a reference in an extension, such as the manager's.
+func refers(p attr.Path) bool { return p.URN != "" && strings.EqualFold(p.Sub, "value") }
+
+// whole is the complex attribute that a path names a part of, as it is to be.
+func whole(p attr.Path, want attr.Set) any {
+	doc, at := map[string]any{}, p
+	at.Sub = ""
+	for _, text := range sortedKeys(want) {
+		if q, err := attr.ParsePath(text); err == nil && entryOf(q) == at.String() && !attr.Empty(want[text]) {
+			q.Put(doc, clone(want[text]))
+		}
+	}
+	return at.Of(doc)
 }
 
 // entry makes the operations for the entry of a multi-valued attribute that path p names, such as
