@@ -32,7 +32,7 @@ type adminListCmd struct{}
 
 // Run implements the verb.
 func (c *adminListCmd) Run(s *session) error {
-	desk, _, end, err := s.open(true)
+	desk, end, err := s.desk()
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ type adminAddCmd struct {
 
 // Run implements the verb.
 func (c *adminAddCmd) Run(s *session) error {
-	return invitation(s, func(desk *admin.Desk) (admin.Invited, error) {
+	return invitation(s, func(desk desk) (admin.Invited, error) {
 		return desk.AddAdministrator(s, c.Name, admin.Role(c.Role))
 	})
 }
@@ -104,14 +104,14 @@ type adminResetCmd struct {
 
 // Run implements the verb.
 func (c *adminResetCmd) Run(s *session) error {
-	return invitation(s, func(desk *admin.Desk) (admin.Invited, error) {
+	return invitation(s, func(desk desk) (admin.Invited, error) {
 		return desk.ResetAdministrator(s, c.Name, c.SecondFactors)
 	})
 }
 
 // invitation prints the link that a wish ends in. It stands alone on stdout, for whoever sends it on.
-func invitation(s *session, wish func(*admin.Desk) (admin.Invited, error)) error {
-	desk, _, end, err := s.open(false)
+func invitation(s *session, wish func(desk) (admin.Invited, error)) error {
+	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ type adminSetRoleCmd struct {
 
 // Run implements the verb.
 func (c *adminSetRoleCmd) Run(s *session) error {
-	return changed(s, func(desk *admin.Desk) (store.Administrator, error) {
+	return changed(s, func(desk desk) (store.Administrator, error) {
 		return desk.SetAdministratorRole(s, c.Name, admin.Role(c.Role))
 	},
 		func(a store.Administrator) { s.say("%s has the role %s", plain(a.Name), a.Role) })
@@ -149,13 +149,13 @@ type adminRemoveCmd struct {
 
 // Run implements the verb.
 func (c *adminRemoveCmd) Run(s *session) error {
-	return changed(s, func(desk *admin.Desk) (store.Administrator, error) { return desk.RemoveAdministrator(s, c.Name) },
+	return changed(s, func(desk desk) (store.Administrator, error) { return desk.RemoveAdministrator(s, c.Name) },
 		func(a store.Administrator) { s.say("removed %s", plain(a.Name)) })
 }
 
 // changed carries a wish out and says what became of the administrator.
-func changed(s *session, wish func(*admin.Desk) (store.Administrator, error), text func(store.Administrator)) error {
-	desk, _, end, err := s.open(false)
+func changed(s *session, wish func(desk) (store.Administrator, error), text func(store.Administrator)) error {
+	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ type adminSessionsCmd struct {
 
 // Run implements the verb.
 func (c *adminSessionsCmd) Run(s *session) error {
-	desk, _, end, err := s.open(!c.End)
+	desk, end, err := s.reach(!c.End)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,17 @@ type desk interface {
 	controlDesk
 	operationsDesk
 	notificationDesk
+	administratorDesk
+}
+
+type administratorDesk interface {
+	Administrators(ctx context.Context) ([]store.Administrator, error)
+	AddAdministrator(ctx context.Context, name string, role admin.Role) (admin.Invited, error)
+	ResetAdministrator(ctx context.Context, name string, everything bool) (admin.Invited, error)
+	SetAdministratorRole(ctx context.Context, name string, role admin.Role) (store.Administrator, error)
+	RemoveAdministrator(ctx context.Context, name string) (store.Administrator, error)
+	AdministratorSessions(ctx context.Context, name string) ([]store.Session, error)
+	EndAdministratorSessions(ctx context.Context, name string) (int64, error)
 }
 
 type directoryDesk interface {

@@ -31,6 +31,12 @@ type Invited struct {
 	Expires time.Time `json:"link_expires"`
 }
 
+// AdministratorRequest asks for a new administrator.
+type AdministratorRequest struct {
+	Name string `json:"name" maxLength:"254" doc:"What they sign in with, such as their e-mail address."`
+	Role string `json:"role" doc:"reader, operator, admin or owner."`
+}
+
 // AddAdministrator adds somebody and returns the link that is to be handed to them.
 func (d *Desk) AddAdministrator(ctx context.Context, name string, role Role) (Invited, error) {
 	role, err := ParseRole(string(role))

@@ -114,6 +114,31 @@ type Tokens struct {
 	Tokens []store.Token `json:"tokens"`
 }
 
+// Administrators is the list of administrators.
+type Administrators struct {
+	Administrators []store.Administrator `json:"administrators"`
+}
+
+// Role asks for another role.
+type Role struct {
+	Role string `json:"role" doc:"reader, operator, admin or owner."`
+}
+
+// Reset asks for a link that sets another password.
+type Reset struct {
+	SecondFactors bool `json:"second_factors,omitempty" doc:"Remove the authenticator app, recovery codes and passkeys too."`
+}
+
+// Sessions is the list of an administrator's sessions.
+type Sessions struct {
+	Sessions []store.Session `json:"sessions"`
+}
+
+// Ended says how many sessions were ended.
+type Ended struct {
+	Ended int64 `json:"ended"`
+}
+
 // Mail asks for the way in which messages are mailed.
 type Mail struct {
 	Host       string   `json:"host" minLength:"1"`

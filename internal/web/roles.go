@@ -83,6 +83,15 @@ var roles = map[string]admin.Role{
 	"POST /api/v1/notifications/send":                 admin.Admin,
 	"POST /api/v1/notifications/test":                 admin.Admin,
 
+	"GET /api/v1/administrators":                     admin.Owner,
+	"POST /api/v1/administrators":                    admin.Owner,
+	"GET /api/v1/administrators/{admin}":             admin.Owner,
+	"PATCH /api/v1/administrators/{admin}":           admin.Owner,
+	"DELETE /api/v1/administrators/{admin}":          admin.Owner,
+	"POST /api/v1/administrators/{admin}/reset":      admin.Owner,
+	"GET /api/v1/administrators/{admin}/sessions":    admin.Owner,
+	"DELETE /api/v1/administrators/{admin}/sessions": admin.Owner,
+
 	"GET /api/v1/tokens":            admin.Owner,
 	"POST /api/v1/tokens":           admin.Owner,
 	"DELETE /api/v1/tokens/{token}": admin.Owner,

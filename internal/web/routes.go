@@ -25,6 +25,7 @@ func (s *Server) routes() {
 	s.logs()
 	s.keeping()
 	s.tokens()
+	s.administrators()
 	s.notifications()
 }
 
