@@ -346,7 +346,7 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 		Name: app.Name, Status: app.Provisioning.Status, Watermark: p.Watermark, Links: p.Links, Escrow: p.Escrow, Parked: p.Parked,
 		Held: p.Held, LagMS: p.Behind, Assignments: len(app.Assignments), Restored: p.Restored, Waiting: []Waiting{},
 	}
-	if s.Paused, s.Trouble = p.Paused, troubleOf(p.Trouble); p.Paused && !p.PausedTill.IsZero() {
+	if s.Paused, s.Trouble = p.Paused, troubleOf(d.trouble(app, p)); p.Paused && !p.PausedTill.IsZero() {
 		s.PausedUntil = &p.PausedTill
 	}
 	if s.Drift, err = d.driftCounts(ctx, app); err != nil {

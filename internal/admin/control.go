@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -109,4 +110,16 @@ func troubleOf(t *store.Trouble) *TroubleStatus {
 		return nil
 	}
 	return &TroubleStatus{Since: t.Since, Reason: t.Reason, Next: t.Next, RetryAt: t.RetryAt}
+}
+
+// trouble is what keeps an application from running: as it is written down, or as this process alone
+// knows it because the database takes nothing.
+func (d *Desk) trouble(app *provision.Application, p *store.Progress) *store.Trouble {
+	d.mu.Lock()
+	schedule := d.schedule
+	d.mu.Unlock()
+	if p.Trouble == nil && schedule != nil && app.Provisioning.Status == "on" {
+		return schedule.Trouble(app.ID)
+	}
+	return p.Trouble
 }

@@ -29,6 +29,7 @@ type office struct {
 	log       *slog.Logger
 
 	mu         sync.Mutex
+	schedule   *cycle.Schedule                   // of a process that stays, nil of others
 	renewables map[string]*connector.Credentials // by [Desk.renewable]
 	limiters   map[string]*connector.Limiter     // by connection: all its cycles and applications share one
 	connected  map[string]string                 // the connection that an application has used last, by its name
@@ -71,10 +72,13 @@ func node() string {
 
 // Schedule makes what runs the applications by themselves; one for a process that stays.
 func (d *Desk) Schedule() *cycle.Schedule {
-	return cycle.NewSchedule(d.engine, func(err error) (reason, next string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.schedule = cycle.NewSchedule(d.engine, func(err error) (reason, next string) {
 		p := Explain(err)
 		return p.Message, p.Next
 	})
+	return d.schedule
 }
 
 // randN is chance for expressions, which may make initial passwords of it: it cannot be guessed.

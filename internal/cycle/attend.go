@@ -50,7 +50,9 @@ func (s *Schedule) Attend(ctx context.Context, appID string) time.Duration {
 		case err != nil:
 			s.failed(ctx, appID, err)
 			return 0
-		case !again:
+		}
+		s.worries(appID, nil)
+		if !again {
 			return 0
 		}
 	}
@@ -84,7 +86,7 @@ func (s *Schedule) attend(ctx context.Context, appID string) (again bool, err er
 	}
 	opts := Options{Scheduled: true, Initiator: Initiator}
 	opts.Reconcile = !progress.Completed.IsZero() && passed(progress.Reconciled, time.Duration(app.Provisioning.Reconcile), now)
-	if !opts.Reconcile && !progress.Restored && !progress.Running && !progress.Completed.IsZero() && progress.Quarantine == nil {
+	if !opts.Reconcile && !progress.Restored && !progress.Running && !progress.Completed.IsZero() && progress.Quarantine == nil && progress.Trouble == nil {
 		look, err := e.newRun(ctx, opened, opts)
 		if err != nil {
 			return false, err
@@ -101,7 +103,6 @@ func (s *Schedule) attend(ctx context.Context, appID string) (again bool, err er
 	if err := s.run(ctx, opened, opts); err != nil {
 		return false, err
 	}
-	s.worries(appID, nil)
 	if progress.Trouble != nil {
 		if err := e.Store.SetTrouble(ctx, appID, nil); err != nil {
 			return false, err

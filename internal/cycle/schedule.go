@@ -17,10 +17,11 @@ type Schedule struct {
 	engine *Engine
 	tell   func(error) (reason, next string)
 
-	mu     sync.Mutex
-	last   time.Time                 // of the last look that the database answered
-	broken error                     // why the last look failed
-	worry  map[string]*store.Trouble // what could not be written down, by application
+	mu       sync.Mutex
+	last     time.Time                 // of the last look that the database answered
+	broken   error                     // why the last look failed
+	brokenAt time.Time                 // when that began
+	worry    map[string]*store.Trouble // what could not be written down, by application
 }
 
 // NewSchedule makes the schedule of a node. What keeps an application from running is put into words by
@@ -76,6 +77,8 @@ func (s *Schedule) look(ctx context.Context) {
 	was := s.broken
 	if s.broken = err; err == nil {
 		s.last = time.Now()
+	} else if was == nil {
+		s.brokenAt = s.engine.Store.Now()
 	}
 	s.mu.Unlock()
 	switch {
@@ -221,6 +224,22 @@ func (s *Schedule) worries(appID string, t *store.Trouble) {
 	if s.worry[appID] = t; t == nil {
 		delete(s.worry, appID)
 	}
+}
+
+// Trouble returns what keeps an application from running and could not be written down, because it is
+// Muster's own database that fails; nil for nothing.
+func (s *Schedule) Trouble(appID string) *store.Trouble {
+	if t := s.worried(appID); t != nil {
+		return t
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		return nil
+	}
+	t := &store.Trouble{Since: s.brokenAt, Attempts: 1, RetryAt: s.brokenAt}
+	t.Reason, t.Next = s.tell(s.broken)
+	return t
 }
 
 // worried returns what is known of an application and could not be written down.

@@ -3,6 +3,8 @@ package cycle_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,11 +15,11 @@ import (
 )
 
 // serving is a world whose schedule runs, with an application that is on.
-func (w *world) serving() (stop func()) {
+func (w *world) serving() (s *cycle.Schedule, stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	s := cycle.NewSchedule(w.engine, func(err error) (string, string) { return err.Error(), "" })
+	s = cycle.NewSchedule(w.engine, func(err error) (string, string) { return err.Error(), "" })
 	go func() { ended <- s.Run(ctx, func() { close(ready) }) }()
 	select {
 	case <-ready:
@@ -35,7 +37,7 @@ func (w *world) serving() (stop func()) {
 		}
 	}
 	w.t.Cleanup(stop)
-	return stop
+	return s, stop
 }
 
 // until waits for a condition.
@@ -158,6 +160,98 @@ func TestUnconcernedCostsNothing(t *testing.T) {
 			if p := w.settled(); p.Watermark == 0 {
 				w.t.Error("the watermark has not moved")
 			}
+		}
+	})
+}
+
+// A full disk keeps everything from being sent that could not be recorded, is told, and is over when
+// there is room again.
+func TestFullDisk(t *testing.T) {
+	w := onSQLite(t)
+	for i := range 60 {
+		w.user(fmt.Sprintf("p%02d", i), "title", fmt.Sprintf("%0200d", i))
+	}
+	w.app.Provisioning.Scope = "all"
+	w.on()
+	pages := func(n int) {
+		if err := w.store.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(t.Context(), fmt.Sprintf("pragma max_page_count = %d", n))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages(1) // as many as there are
+	s, _ := w.serving()
+	// In the database where the little that it takes still fits, else in memory.
+	trouble := func() *store.Trouble {
+		p, err := w.store.Standing(t.Context(), w.app.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Trouble != nil {
+			return p.Trouble
+		}
+		return s.Trouble(w.app.ID)
+	}
+	w.until("the full disk is told", func() bool { x := trouble(); return x != nil && strings.Contains(x.Reason, "full") })
+	if n := w.target.Writes(); n != 0 {
+		t.Errorf("%d writes reached the target while the disk was full", n)
+	}
+	pages(1 << 30)
+	w.until("work goes on when there is room", func() bool { return len(w.target.UserIDs()) == 60 })
+	w.until("the trouble is over", func() bool { return trouble() == nil && s.Ready() == nil })
+	w.settled()
+	log := w.requests(func() { w.expect(w.sync(), nil) })
+	if len(log) != 0 {
+		t.Errorf("running again sent %d requests", len(log))
+	}
+}
+
+// A cycle that runs ends at the next object when its application is paused: what was sent is recorded,
+// and what was not goes out after the pause, once.
+func TestPauseEndsARunningCycle(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(w *world) {
+		for i := range 100 {
+			w.user(fmt.Sprintf("p%02d", i))
+		}
+		w.app.Provisioning.Scope = "all"
+		var writes atomic.Int64
+		open := make(chan struct{})
+		w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodPost && writes.Add(1) > 20 {
+				<-open
+			}
+			next.ServeHTTP(rw, r)
+		})
+		w.on()
+		w.serving()
+		w.until("it is in the middle", func() bool { return writes.Load() > 20 })
+		if err := w.store.Pause(w.t.Context(), by, w.app, time.Time{}); err != nil {
+			w.t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { close(open) }) // long after the pause was noticed
+		w.until("the cycle has ended", func() bool { c := w.lastCycle(); return c.State == "stopped" })
+		if c := w.lastCycle(); !strings.Contains(c.Error, "paused") {
+			w.t.Errorf("the cycle says %q", c.Error)
+		}
+		sent := writes.Load()
+		if sent > 60 {
+			w.t.Errorf("%d of 100 accounts were made all the same", sent)
+		}
+		for _, o := range w.operations(w.lastCycle().ID) {
+			if o.State == store.Applying || o.State == store.Unknown {
+				w.t.Errorf("%s is left %s", o.Source.Name, o.State)
+			}
+		}
+		if _, err := w.store.Resume(w.t.Context(), by, w.app); err != nil {
+			w.t.Fatal(err)
+		}
+		w.until("the rest follows", func() bool { return len(w.target.UserIDs()) == 100 })
+		w.settled()
+		if n := writes.Load(); n != 100 {
+			w.t.Errorf("%d creates for 100 people", n)
 		}
 	})
 }
