@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 
 // local are the scripts that are about this machine and its data directory: the others say the same
 // whether the commands work there or over a server.
-var local = []string{"demo", "emulator", "health", "operations", "usage", "server", "singlesignon"}
+var local = []string{"admin", "demo", "emulator", "health", "operations", "singlesignon", "usage"}
 
 // TestScriptsOverServer runs the scripts with --server: the same commands get the same answers, errors
 // and exit statuses from the API of a server as from a data directory.
