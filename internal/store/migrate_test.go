@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -46,6 +47,8 @@ func TestMigratesFromTheFirstSchema(t *testing.T) {
 		first(
 			t, c,
 			`insert into applications (id, name, name_key, template, config, created_at, modified_at) values ('a1', 'Slack', 'slack', 'slack', '{}', 1, 1)`,
+			`insert into applications (id, name, name_key, template, config, completed_at, created_at, modified_at)
+				values ('a2', 'Other', 'other', 'scim2', '{"provisioning":{"status":"on","interval":"10m","reconcile":"24h"}}', 5, 1, 1)`,
 			`insert into secrets (app_id, name, origin, sealed) values ('a1', 'token', 'https://slack.com:443', 'v1:x:y')`,
 			`insert into cycles (id, app_id, type, state, watermark, basis, summary, initiated_by, created_at) values ('c1', 'a1', 'initial', 'done', 1, '', '{}', 'ada', 1)`,
 			`insert into operations (id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, cause, reason, want, detail, steps, initiated_by, created_at, finished_at, status)
@@ -79,6 +82,15 @@ func TestMigratesFromTheFirstSchema(t *testing.T) {
 		}
 		if members, err := s.GroupMembers(ctx, app.ID, "g1"); err != nil || len(members) != 1 || members[0].Origin != "added" {
 			t.Errorf("members: %v, %v", members, err)
+		}
+		// Servers find those that are on, and changes wake them.
+		slots, err := s.Slots(ctx)
+		if err != nil || len(slots) != 1 || slots[0].AppID != "a2" || slots[0].Every != 10*time.Minute || slots[0].ReconcileEvery != 24*time.Hour || slots[0].Completed.IsZero() {
+			t.Errorf("slots: %+v, %v", slots, err)
+		}
+		person(t, s, "newcomer")
+		if n := jobs(t, s); n != 1 {
+			t.Errorf("%d jobs after a change", n)
 		}
 	})
 }
