@@ -21,6 +21,13 @@ const taken = 256
 // leaver does not wait for the end of a long queue.
 const feedCheck = 250 * time.Millisecond
 
+// Results are recorded many at a time, because the disk is waited for once for all of them: as soon as
+// there are so many, or so much time has passed, or nothing else is under way.
+const (
+	recordBatch = 128
+	recordEvery = 25 * time.Millisecond
+)
+
 // reserved are the places in the queue to the target that only removals may take.
 const reserved = 4
 
@@ -37,10 +44,13 @@ type dispatcher struct {
 	inflight int
 	empty    bool // nothing more is planned in the database, as far as is known
 	fresh    int  // planned since operations were last taken
+	taking   int  // how many are being marked as applying, 0 for none
+	marks    chan marked
 
 	finished   chan finished
 	unrecorded []store.Result
 	recording  bool
+	recordedAt time.Time // when the last results were
 	recorded   chan error
 
 	accounts map[string]string // accounts that users got in this pass, by user id
@@ -59,6 +69,12 @@ type work struct {
 	kept     map[string]string // of the members it removes
 }
 
+// marked are operations that have been marked as applying.
+type marked struct {
+	ids []string
+	err error
+}
+
 // finished is what a worker sends back.
 type finished struct {
 	work    *work
@@ -75,6 +91,7 @@ func (r *run) apply(ctx context.Context) error {
 		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, joining: map[string]int{}, accounts: map[string]string{}, gone: map[string]bool{},
 		away:     map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
+		marks: make(chan marked, 1),
 	}
 	err := d.loop(ctx)
 	// Whatever ended the loop: what is under way is waited for and recorded, what was not begun goes
@@ -85,6 +102,13 @@ func (r *run) apply(ctx context.Context) error {
 	if d.recording {
 		err = cmp.Or(err, <-d.recorded)
 	}
+	var unread []string // taken and not even read
+	if d.taking > 0 {
+		t := <-d.marks
+		if unread = t.ids; ctx.Err() == nil {
+			err = cmp.Or(err, t.err)
+		}
+	}
 	end, done := recording(ctx)
 	defer done()
 	for _, c := range d.checks {
@@ -93,9 +117,9 @@ func (r *run) apply(ctx context.Context) error {
 	if rerr := d.record(end, d.unrecorded); err == nil {
 		err = rerr
 	}
-	ids := make([]string, len(d.queue))
-	for i, w := range d.queue {
-		ids[i] = w.ID
+	ids := unread
+	for _, w := range d.queue {
+		ids = append(ids, w.ID)
 	}
 	if rerr := r.engine.Store.ReturnOperations(end, ids); err == nil {
 		err = rerr
@@ -110,17 +134,18 @@ func (d *dispatcher) loop(ctx context.Context) error {
 	for d.stopped == nil && ctx.Err() == nil {
 		// What has just been planned may be more urgent than all that was taken before.
 		limit := d.fresh
-		if len(d.queue) < d.app.target.Concurrency && !d.empty {
+		if len(d.queue) < max(taken/2, d.app.target.Concurrency) && !d.empty {
 			limit = taken
 		}
-		if limit > 0 {
-			if err := d.fetch(ctx, limit); err != nil {
-				return err
-			}
+		if limit > 0 && d.taking == 0 {
+			d.taking, d.fresh = limit, 0
+			go func() {
+				ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, limit)
+				d.marks <- marked{ids, err}
+			}()
 		}
 		d.dispatch(ctx)
-		if !d.recording && len(d.unrecorded) > 0 {
-			// One transaction for all results that gathered while the last one was committed.
+		if d.recordDue() {
 			batch := d.unrecorded
 			d.unrecorded, d.recording = nil, true
 			go func() {
@@ -129,7 +154,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 				d.recorded <- d.record(one, batch)
 			}()
 		}
-		if d.inflight == 0 && !d.recording {
+		if d.inflight == 0 && !d.recording && d.taking == 0 {
 			// Idle: all that was planned is done and recorded.
 			if !d.empty || len(d.queue) > 0 {
 				continue
@@ -146,8 +171,12 @@ func (d *dispatcher) loop(ctx context.Context) error {
 			for len(d.finished) > 0 {
 				d.take1(<-d.finished)
 			}
+		case t := <-d.marks:
+			if err := d.fetch(ctx, t); err != nil {
+				return err
+			}
 		case err := <-d.recorded:
-			d.recording = false
+			d.recording, d.recordedAt = false, time.Now()
 			if err != nil {
 				return err // nothing may be sent whose record would be lost
 			}
@@ -159,6 +188,11 @@ func (d *dispatcher) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recordDue reports whether it is time to record what has come back.
+func (d *dispatcher) recordDue() bool {
+	return !d.recording && len(d.unrecorded) > 0 && (len(d.unrecorded) >= recordBatch || d.inflight == 0 || time.Since(d.recordedAt) >= recordEvery)
 }
 
 // record makes results durable. An account which the target says is new, or which was adopted on the
@@ -233,17 +267,15 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	return d.guard(ctx)
 }
 
-// fetch moves the most urgent planned operations into the queue, durably marked as applying.
-func (d *dispatcher) fetch(ctx context.Context, limit int) error {
-	ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, limit)
-	if err != nil {
-		return err
+// fetch moves operations into the queue that were durably marked as applying.
+func (d *dispatcher) fetch(ctx context.Context, t marked) error {
+	// What was planned while they were taken is still to be taken.
+	d.empty = len(t.ids) < d.taking && d.fresh == 0
+	d.taking = 0
+	if t.err != nil || len(t.ids) == 0 {
+		return t.err
 	}
-	d.empty, d.fresh = len(ids) < limit, 0
-	if len(ids) == 0 {
-		return nil
-	}
-	ops, err := d.remembered(ctx, ids)
+	ops, err := d.remembered(ctx, t.ids)
 	if err != nil {
 		return err
 	}
@@ -289,10 +321,15 @@ func (d *dispatcher) fetch(ctx context.Context, limit int) error {
 		d.noteJoins(o, 1)
 		d.queue = append(d.queue, w)
 	}
+	d.sort()
+	return nil
+}
+
+// sort puts the most urgent first.
+func (d *dispatcher) sort() {
 	slices.SortStableFunc(d.queue, func(a, b *work) int {
 		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
 	})
-	return nil
 }
 
 // remembered returns the rows of operations: as they were planned a moment ago, or from the database.
@@ -314,14 +351,18 @@ func (d *dispatcher) remembered(ctx context.Context, ids []string) ([]*store.Ope
 
 // dispatch begins what may begin now, in order.
 func (d *dispatcher) dispatch(ctx context.Context) {
-	waiting := map[string]bool{} // objects whose earlier operation has not begun
+	var waiting map[string]bool // objects whose earlier operation has not begun
 	rest := d.queue[:0]
 	for i, w := range d.queue {
-		if d.inflight >= d.app.target.Concurrency+reserved {
+		// Removals stand in front: where they take the reserve and the others have no place, the look is over.
+		if d.inflight >= d.app.target.Concurrency+reserved || d.inflight >= d.app.target.Concurrency && w.Urgency != provision.Removal {
 			rest = append(rest, d.queue[i:]...)
 			break
 		}
 		if waiting[w.Source.ID] || !d.mayBegin(w) {
+			if waiting == nil {
+				waiting = map[string]bool{}
+			}
 			waiting[w.Source.ID] = true
 			rest = append(rest, w)
 			continue
@@ -336,7 +377,7 @@ func (d *dispatcher) dispatch(ctx context.Context) {
 }
 
 func (d *dispatcher) mayBegin(w *work) bool {
-	if d.running[w.Source.ID] || d.inflight >= d.app.target.Concurrency && w.Urgency != provision.Removal {
+	if d.running[w.Source.ID] {
 		return false
 	}
 	if w.Kind == directory.KindGroup && len(w.Add) > 0 && len(d.rank) > 0 {
@@ -387,6 +428,7 @@ func (d *dispatcher) take1(f finished) {
 	delete(d.rank, w.Source.ID)
 	if f.unsent {
 		d.queue = append(d.queue, w)
+		d.sort()
 		if f.failure != nil {
 			d.breaker(w, f.failure)
 		}

@@ -184,7 +184,7 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 	}
 	op := provision.Decide(&r.app.Application, provision.Object{
 		Kind: w.Kind, Subject: w.Source, Verdict: provision.Verdict{In: true}, Want: r.withoutCreateOnly(w), Match: m, Resumed: unknown,
-		Members: provision.Members{Add: w.Add}, Now: r.now,
+		Members: provision.Members{Add: w.Add}, Now: r.engine.Store.Now(),
 	})
 	op.References, op.Names, op.Hidden, op.Have = w.References, w.Names, w.Hidden, m.Account.Values
 	op.Urgency, op.Steps = w.Urgency, append(w.Steps, op.Steps...)

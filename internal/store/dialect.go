@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -21,13 +22,16 @@ type dialect struct {
 	in       func(string) string // see [Tx.in]
 	lockRow  string              // ends a select whose rows are about to be written
 	numbered func(string) string // parameters in the database's own spelling
+	rows     int                 // most that one statement writes
 	texts    sync.Map            // query → numbered(query)
 }
 
 func sqliteDialect() *dialect {
 	return &dialect{
 		goose: goose.DialectSQLite3,
-		in:    func(p string) string { return "(select value from json_each(" + p + "))" },
+		// Each statement is remembered as prepared, see [remembering]; a large one is much to remember.
+		rows: 32,
+		in:   func(p string) string { return "(select value from json_each(" + p + "))" },
 		// The driver binds $1 as a name, in order of first use; ?1 is bound by its number.
 		numbered: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
 	}
@@ -36,6 +40,7 @@ func sqliteDialect() *dialect {
 func postgresDialect() *dialect {
 	return &dialect{
 		goose:    goose.DialectPostgres,
+		rows:     maxParams, // every statement is a round trip
 		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		in:       func(p string) string { return "(list " + p + ")" },
 		// SQLite has one writer at a time and needs no locks on rows.
@@ -78,17 +83,38 @@ func list(values []string) string {
 const maxParams = 20_000
 
 // insert writes rows, many with one statement. conflict is what follows the values: "" or an
-// "on conflict …" clause. The numbers of rows are powers of two, so that the texts which the
-// databases and we remember as prepared are few.
+// "on conflict …" clause.
 func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [][]any, conflict string) error {
+	return tx.batches(ctx, table, rows, func(n int) string {
+		return "insert into " + table + " (" + strings.Join(columns, ", ") + ") values " + places(n, make([]string, len(columns)), tx.s.Postgres()) + " " + conflict
+	})
+}
+
+// update changes rows by their key, many with one statement: the first column is the key. Each column
+// has its type beside its name, "state text": PostgreSQL knows the types of values that stand in a
+// list of rows by nothing else.
+func (tx *Tx) update(ctx context.Context, table string, columns []string, rows [][]any) error {
+	types, sets := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		name, kind, _ := strings.Cut(c, " ")
+		types[i], sets[i] = kind, fmt.Sprintf("%s = v.column%d", name, i+1)
+	}
+	return tx.batches(ctx, table, rows, func(n int) string {
+		return "update " + table + " set " + strings.Join(sets[1:], ", ") + " from (values " + places(n, types, tx.s.Postgres()) + ") v where " + table + "." + sets[0]
+	})
+}
+
+// batches writes rows with as few statements as may be; text returns the one for n rows. The numbers
+// of rows are powers of two, so that the texts which the databases and we remember as prepared are few.
+func (tx *Tx) batches(ctx context.Context, table string, rows [][]any, text func(n int) string) error {
 	for len(rows) > 0 {
-		n := 1 << (bits.Len(uint(min(len(rows), maxParams/len(columns)))) - 1)
-		args := make([]any, 0, n*len(columns))
+		width := len(rows[0])
+		n := 1 << (bits.Len(uint(min(len(rows), tx.s.dialect.rows, maxParams/width))) - 1)
+		args := make([]any, 0, n*width)
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		query := "insert into " + table + " (" + strings.Join(columns, ", ") + ") values " + places(n, len(columns), tx.s.Postgres()) + " " + conflict
-		if _, err := tx.Exec(ctx, query, args...); err != nil {
+		if _, err := tx.Exec(ctx, text(n), args...); err != nil {
 			return fmt.Errorf("writing %d rows of %s: %w", n, table, err)
 		}
 		rows = rows[n:]
@@ -96,25 +122,29 @@ func (tx *Tx) insert(ctx context.Context, table string, columns []string, rows [
 	return nil
 }
 
-// places returns "($1, $2), ($3, $4), …" for n rows of width columns, without the numbers on SQLite:
-// the driver looks every numbered parameter up in a list of all of them.
-func places(n, width int, numbered bool) string {
+// places returns "($1, $2), ($3, $4), …" for n rows of columns, the first of them with the types that
+// are given. SQLite gets no numbers: the driver looks every numbered parameter up in a list of all.
+func places(n int, types []string, numbered bool) string {
 	var b strings.Builder
-	b.Grow(n * width * 8)
-	for i := range n * width {
+	b.Grow(n * len(types) * 8)
+	for i := range n * len(types) {
+		column := i % len(types)
 		switch {
-		case i%width != 0:
+		case column != 0:
 			b.WriteString(", ")
 		case i > 0:
 			b.WriteString("), (")
 		default:
 			b.WriteString("(")
 		}
+		place := "?"
 		if numbered {
-			fmt.Fprintf(&b, "$%d", i+1)
-		} else {
-			b.WriteByte('?')
+			place = "$" + strconv.Itoa(i+1)
 		}
+		if i == column && types[column] != "" {
+			place = "cast(" + place + " as " + types[column] + ")"
+		}
+		b.WriteString(place)
 	}
 	b.WriteString(")")
 	return b.String()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"time"
 
@@ -455,7 +456,7 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.origin, &x.coming, &x.going)
 		}, belongs+`
 			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false), coalesce(lm.origin, ''),
-				`+planned+`('create','enable','update','skip')), `+planned+`('disable','delete'))
+				not coalesce(l.enabled, false) and `+planned+`('create','enable','update','skip')), coalesce(l.enabled, false) and `+planned+`('disable','delete'))
 			from belongs b join users u on u.id = b.id and u.deleted_at is null
 			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
 			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
@@ -547,12 +548,21 @@ func (s *Store) AddWaiting(ctx context.Context, appID string, waiting []Waiting)
 	})
 }
 
+// consumed is how many due rows are removed with one statement: PostgreSQL compares each with all.
+const consumed = 1000
+
 // consume removes the due rows that a cycle has looked at, exactly as it read them: one that was
 // asked for again since has another time, and stays (see setDue).
-func (tx *Tx) consume(ctx context.Context, appID string, rows []dueRow) error {
-	for _, d := range rows {
-		if _, err := tx.Exec(ctx, `delete from due where app_id = $1 and type = $2 and object_id = $3 and member_id = $4 and due_at = $5`,
-			appID, string(d.kind), d.object, d.member, d.at); err != nil {
+func (tx *Tx) consume(ctx context.Context, appID string, due []dueRow) error {
+	for some := range slices.Chunk(due, consumed) {
+		objects, rows := make([]string, len(some)), make([]string, len(some))
+		for i, d := range some {
+			objects[i] = d.object
+			rows[i] = fmt.Sprintf("%s %s %s %d", d.kind, d.object, d.member, d.at)
+		}
+		// The objects find the rows by the table's key; the second list says which of them.
+		if _, err := tx.Exec(ctx, `delete from due where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2")+`
+			and type || ' ' || object_id || ' ' || member_id || ' ' || due_at in `+tx.in("$3"), appID, list(objects), list(rows)); err != nil {
 			return err
 		}
 	}

@@ -137,6 +137,9 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		if err := tx.replaceAccounts(ctx, links, ops); err != nil {
 			return err
 		}
+		if err := tx.recordOperations(ctx, ops); err != nil {
+			return err
+		}
 		for _, r := range results {
 			if err := tx.record(ctx, r); err != nil {
 				return fmt.Errorf("record operation %s: %w", r.Op.ID, err)
@@ -185,9 +188,6 @@ func (tx *Tx) replaceAccounts(ctx context.Context, links []*Link, ops []*Operati
 }
 
 func (tx *Tx) record(ctx context.Context, r Result) error {
-	if err := tx.recordOperation(ctx, r.Op); err != nil {
-		return err
-	}
 	o := r.Op
 	if o.State == Applied && o.Approved {
 		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', finished_at = $1 where app_id = $2 and object_id = $3 and `+isOpen+` and state = 'approved'`, tx.now(), o.AppID, o.Source.ID); err != nil {
@@ -274,22 +274,27 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 	return nil
 }
 
-// recordOperation keeps what came of an operation. What was wanted stands in the row already, unless
+// recordOperations keeps what came of operations. What was wanted stands in their rows already, unless
 // the decision was made anew on the way, or holds values that may not be kept.
-func (tx *Tx) recordOperation(ctx context.Context, o *Operation) error {
-	set := `state = $2, status = $3, verified = $4, account_id = $5, account_name = $6, steps = $7, reason = $8, finished_at = $9`
-	args := []any{o.ID, string(o.State), o.Status, o.Verified, o.Target.ID, o.Target.Name, jsonText(o.Steps), o.Reason, tx.now()}
-	if o.Error != nil || o.Exchange != nil {
-		set += `, error = $10, exchange = $11`
-		args = append(args, jsonOrNull(o.Error), jsonOrNull(o.Exchange))
+func (tx *Tx) recordOperations(ctx context.Context, ops []*Operation) error {
+	rows := make([][]any, len(ops))
+	for i, o := range ops {
+		rows[i] = []any{o.ID, string(o.State), o.Status, o.Verified, o.Target.ID, o.Target.Name, jsonText(o.Steps), o.Reason, tx.now(), jsonOrNull(o.Error), jsonOrNull(o.Exchange)}
 	}
-	if _, err := tx.Exec(ctx, `update operations set `+set+` where id = $1`, args...); err != nil {
+	if err := tx.update(ctx, "operations", []string{
+		"id text", "state text", "status text", "verified boolean", "account_id text", "account_name text", "steps text", "reason text", "finished_at bigint", "error text", "exchange text",
+	}, rows); err != nil {
 		return err
 	}
-	if len(o.Hidden) == 0 && !o.Anew {
-		return nil
+	for _, o := range ops {
+		if len(o.Hidden) == 0 && !o.Anew {
+			continue
+		}
+		if err := tx.keep(ctx, o); err != nil {
+			return err
+		}
 	}
-	return tx.keep(ctx, o)
+	return nil
 }
 
 // keep stores an operation as it may be kept once it is over. One without an answer is not over: what it

@@ -140,7 +140,7 @@ func (s *Store) NewID() string { return newID() }
 
 // jsonText and jsonOrNull carry a value to a text column; what the engine stores always marshals.
 func jsonText(v any) string {
-	b, err := json.Marshal(v)
+	b, err := attr.AppendJSON(make([]byte, 0, 512), v)
 	if err != nil {
 		panic(fmt.Sprintf("store: %T does not marshal: %v", v, err))
 	}

@@ -135,16 +135,11 @@ type Tx struct {
 	waking  []string // applications that get a job when the transaction ends
 	arrival string   // id of the import that the changes belong to; "" when they go into the feed at once
 	shadow  bool     // nothing of this transaction will last, see shadow.go
-
-	// Statements that this transaction runs again and again are prepared once.
-	used     map[string]bool
-	prepared map[string]*sql.Stmt
 }
 
 // handle is what statements run on: a *sql.Tx, or a *sql.Conn in whose session a transaction is open.
 type handle interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
@@ -214,12 +209,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) error {
 	defer conn.Close()
 	// Also when the caller has given up: the connection goes back to the pool.
 	defer inner.Rollback(context.WithoutCancel(ctx)) // after a commit it does nothing
-	tx := &Tx{s: s, tx: conn, pgx: inner}
-	err = fn(tx)
-	for _, stmt := range tx.prepared {
-		_ = stmt.Close() // a statement that is not closed lives as long as the connection
-	}
-	if err != nil {
+	if err := fn(&Tx{s: s, tx: conn, pgx: inner}); err != nil {
 		return err
 	}
 	if err := inner.Commit(ctx); err != nil {
@@ -265,40 +255,11 @@ func repeatable(err error) bool {
 // Exec runs a statement and returns how many rows it touched.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tx.s.queries.Add(1)
-	var res sql.Result
-	stmt, err := tx.statement(ctx, query)
-	switch {
-	case err != nil:
-	case stmt != nil:
-		res, err = stmt.ExecContext(ctx, args...)
-	default:
-		res, err = tx.tx.ExecContext(ctx, tx.s.dialect.text(query), args...)
-	}
+	res, err := tx.tx.ExecContext(ctx, tx.s.dialect.text(query), args...)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
-}
-
-// statement returns the prepared form of a query from its second run in the transaction on, nil for
-// the first: most run once. It ends with the transaction.
-func (tx *Tx) statement(ctx context.Context, query string) (*sql.Stmt, error) {
-	if !tx.used[query] {
-		if tx.used == nil {
-			tx.used, tx.prepared = map[string]bool{}, map[string]*sql.Stmt{}
-		}
-		tx.used[query] = true
-		return nil, nil
-	}
-	if stmt := tx.prepared[query]; stmt != nil {
-		return stmt, nil
-	}
-	stmt, err := tx.tx.PrepareContext(ctx, tx.s.dialect.text(query))
-	if err != nil {
-		return nil, err
-	}
-	tx.prepared[query] = stmt
-	return stmt, nil
 }
 
 // Query runs a statement that yields rows; see [collect].

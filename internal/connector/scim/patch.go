@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -26,7 +25,7 @@ type operation struct {
 // resource makes the body of a new account.
 func (c *Connector) resource(kind directory.Kind, want attr.Set) map[string]any {
 	doc := map[string]any{}
-	apply(doc, want)
+	c.apply(doc, want)
 	schemas := []any{schemaGroup}
 	if kind == directory.KindUser {
 		schemas = []any{schemaUser}
@@ -46,9 +45,9 @@ func (c *Connector) resource(kind directory.Kind, want attr.Set) map[string]any 
 
 // apply puts a set into a document, shorter paths first, so that a whole attribute comes before
 // parts of it.
-func apply(doc map[string]any, set attr.Set) {
+func (c *Connector) apply(doc map[string]any, set attr.Set) {
 	for _, text := range sortedKeys(set) {
-		if p, err := attr.ParsePath(text); err == nil {
+		if p, err := c.path(text); err == nil {
 			p.Put(doc, clone(set[text]))
 		}
 	}
@@ -71,7 +70,7 @@ func (c *Connector) operations(edits []attr.Edit, want attr.Set) []operation {
 	plain := map[string]any{} // for the pathless style
 	entries := map[string]bool{}
 	for _, e := range edits {
-		p, err := attr.ParsePath(e.Path)
+		p, err := c.path(e.Path)
 		if err != nil {
 			continue // mappings were checked when they were saved
 		}
@@ -154,7 +153,7 @@ func (c *Connector) entry(p attr.Path, edits []attr.Edit, want attr.Set) []opera
 	mine := map[string]attr.Edit{}
 	exists, remains := false, false
 	for _, e := range edits {
-		if q, err := attr.ParsePath(e.Path); err == nil && entryOf(q) == key {
+		if q, err := c.path(e.Path); err == nil && entryOf(q) == key {
 			mine[q.String()] = e
 			exists = exists || !attr.Empty(e.Old)
 			remains = remains || !attr.Empty(e.New)
@@ -164,7 +163,7 @@ func (c *Connector) entry(p attr.Path, edits []attr.Edit, want attr.Set) []opera
 		if _, edited := mine[text]; edited || attr.Empty(v) {
 			continue
 		}
-		if q, err := attr.ParsePath(text); err == nil && entryOf(q) == key {
+		if q, err := c.path(text); err == nil && entryOf(q) == key {
 			exists, remains = true, true
 		}
 	}
@@ -176,7 +175,7 @@ func (c *Connector) entry(p attr.Path, edits []attr.Edit, want attr.Set) []opera
 	case !exists:
 		doc := map[string]any{}
 		for _, text := range sortedKeys(mine) {
-			q, _ := attr.ParsePath(text)
+			q, _ := c.path(text)
 			q.Put(doc, clone(mine[text].New))
 		}
 		if c.quirks.PrimaryEmail && c.onlyEmail(p, want) {
@@ -205,7 +204,7 @@ func (c *Connector) onlyEmail(p attr.Path, want attr.Set) bool {
 		return false
 	}
 	for text, v := range want {
-		if q, err := attr.ParsePath(text); err == nil && strings.EqualFold(q.Name, "emails") && entryOf(q) != entryOf(p) && !attr.Empty(v) {
+		if q, err := c.path(text); err == nil && strings.EqualFold(q.Name, "emails") && entryOf(q) != entryOf(p) && !attr.Empty(v) {
 			return false
 		}
 	}
@@ -253,4 +252,4 @@ func sortedKeys[M ~map[string]V, V any](m M) []string {
 
 // encode writes a body. All it gets is made of JSON values, which always encode, save numbers that
 // are none.
-func encode(v any) ([]byte, error) { return json.Marshal(v) }
+func encode(v any) ([]byte, error) { return attr.AppendJSON(make([]byte, 0, 1024), v) }

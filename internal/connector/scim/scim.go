@@ -26,6 +26,7 @@ type Connector struct {
 	client    *connector.Client
 	quirks    Quirks
 	mapped    map[directory.Kind][]mappedPath
+	paths     map[string]attr.Path // of all mapped attributes, by canonical text
 	filterAs  map[string]string
 	immutable map[string]bool
 	protected func(directory.Kind, map[string]any) string
@@ -45,7 +46,7 @@ var (
 func New(o Options) (*Connector, error) {
 	c := &Connector{
 		client: o.Client, quirks: o.Quirks, protected: o.Protected,
-		mapped: map[directory.Kind][]mappedPath{}, filterAs: map[string]string{}, immutable: map[string]bool{},
+		mapped: map[directory.Kind][]mappedPath{}, paths: map[string]attr.Path{}, filterAs: map[string]string{}, immutable: map[string]bool{},
 	}
 	for kind, paths := range map[directory.Kind][]string{directory.KindUser: o.Users, directory.KindGroup: o.Groups} {
 		for _, text := range paths {
@@ -54,6 +55,7 @@ func New(o Options) (*Connector, error) {
 				return nil, fmt.Errorf("mapping target: %w", err)
 			}
 			c.mapped[kind] = append(c.mapped[kind], mappedPath{p.String(), p})
+			c.paths[p.String()] = p
 		}
 	}
 	for _, pair := range o.Quirks.FilterAs {
@@ -72,6 +74,15 @@ func New(o Options) (*Connector, error) {
 		c.immutable[p.String()] = true
 	}
 	return c, nil
+}
+
+// path reads a path. Those that are mapped were read when the connector was made: they come with every
+// account.
+func (c *Connector) path(text string) (attr.Path, error) {
+	if p, ok := c.paths[text]; ok {
+		return p, nil
+	}
+	return attr.ParsePath(text)
 }
 
 // Requests implements [connector.Counter].

@@ -234,7 +234,7 @@ func (w *writing) patchFromRead(ctx context.Context, before *connector.Error) *c
 		}
 	}
 	ops := w.c.operations(edits, have)
-	ops = dropVoid(ops, edits)
+	ops = w.c.dropVoid(ops, edits)
 	if w.change.Action == connector.Enable {
 		ops = append([]operation{{Op: "replace", Path: "active", Value: true}}, ops...)
 	}
@@ -246,10 +246,10 @@ func (w *writing) patchFromRead(ctx context.Context, before *connector.Error) *c
 }
 
 // dropVoid leaves out removals of what is not there.
-func dropVoid(ops []operation, edits []attr.Edit) []operation {
+func (c *Connector) dropVoid(ops []operation, edits []attr.Edit) []operation {
 	void := map[string]bool{}
 	for _, e := range edits {
-		if p, err := attr.ParsePath(e.Path); err == nil && attr.Empty(e.Old) && attr.Empty(e.New) {
+		if p, err := c.path(e.Path); err == nil && attr.Empty(e.Old) && attr.Empty(e.New) {
 			void[p.String()], void[entryOf(p)] = true, true
 		}
 	}
@@ -325,7 +325,7 @@ func (w *writing) put(ctx context.Context, edits []attr.Edit, active *bool, memb
 	delete(doc, "meta")
 	delete(doc, "groups") // read-only (RFC 7643 §4.1.2)
 	for _, e := range edits {
-		if p, err := attr.ParsePath(e.Path); err == nil {
+		if p, err := c.path(e.Path); err == nil {
 			p.Put(doc, clone(e.New))
 		}
 	}
