@@ -27,6 +27,7 @@ var rules = map[string]rule{
 	"connection.limits.requests_per_second": above(0, 100_000),
 	"connection.limits.burst":               above(0, 1_000_000),
 	"connection.limits.concurrency":         above(0, 1_000),
+	"connection.limits.accounts":            above(0, 100_000_000),
 	"connection.limits.time_scale":          above(0, 1_000_000),
 	"assignments[].role":                    oneOf(roles...),
 	"provisioning.status":                   oneOf("on", "off"),

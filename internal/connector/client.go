@@ -2,6 +2,7 @@ package connector
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -61,6 +62,7 @@ type Client struct {
 	agent       string
 	accept      string
 	refine      func(*Error, any)
+	accounts    int // the most that a walk reads, see [Census]
 	sent        atomic.Int64
 }
 
@@ -95,7 +97,7 @@ func NewClient(o Options) (*Client, error) {
 	most := o.Limiter.window.most + 1 // one more for a removal
 	return &Client{
 		wire: transport(trusted, most), base: base, credentials: o.Credentials, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
-		refine: o.Refine,
+		refine: o.Refine, accounts: cmp.Or(o.Connection.Limits.Accounts, mostAccounts),
 	}, nil
 }
 

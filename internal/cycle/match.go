@@ -17,8 +17,11 @@ import (
 // weighed against single look-ups; most targets give at least that many.
 const assumedPage = 100
 
-// walkBatch is how many accounts of a walk are stored at a time.
-const walkBatch = 500
+// walkBatch is how many accounts of a walk are stored at a time, walkBytes how large they may be.
+const (
+	walkBatch = 500
+	walkBytes = 4 << 20
+)
 
 // match finds the accounts of the objects in scope that have no link. Few are looked up one by one;
 // for many the target is listed once, and the list kept on disk for the rest of the pass. expected
@@ -203,20 +206,24 @@ func (r *run) walk(ctx context.Context, kind directory.Kind, limit int) (complet
 	}
 	matching := r.matching(kind)
 	batch := make([]connector.Account, 0, walkBatch)
-	n := 0
+	n, size := 0, 0
 	for a, err := range r.app.target.Connector.Read(ctx, connector.Query{Kind: kind, Members: kind == directory.KindGroup, Urgency: connector.ReconcileRead}) {
 		if errors.Is(err, connector.ErrIncomplete) {
+			r.engine.Log.Warn("the target's list was not read to its end", "app", r.app.Name, "cycle", r.cycle.ID, "type", string(kind), "error", err)
+			r.cutShort = err
 			return false, s.AddSeen(ctx, r.app.ID, r.cycle.ID, batch, matching)
 		}
 		if err != nil {
 			return false, err
 		}
-		if batch = append(batch, a); len(batch) == walkBatch {
+		size += a.Size()
+		if batch = append(batch, a); len(batch) == walkBatch || size > walkBytes {
 			if err := s.AddSeen(ctx, r.app.ID, r.cycle.ID, batch, matching); err != nil {
 				return false, err
 			}
-			batch = batch[:0]
-			r.progress("reading", walkBatch)
+			r.progress("reading", len(batch))
+			clear(batch)
+			batch, size = batch[:0], 0
 		}
 		if n++; limit > 0 && n > limit {
 			return false, nil

@@ -3,6 +3,7 @@ package cycle_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector/connectortest"
@@ -267,4 +268,36 @@ func TestExplain(t *testing.T) {
 	if err != nil || !x.Verdict.In || x.Link == nil || len(x.Pending) != 1 {
 		t.Errorf("ada: %+v, %v", x, err)
 	}
+}
+
+// TestEndlessTarget checks that a target which never stops listing people that nobody made ends as a list
+// that is not believed: nothing is concluded from it, and whoever looks is told why.
+func TestEndlessTarget(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(w *world) {
+		small(w)
+		w.app.Connection.Limits.Accounts = 2000
+		w.save()
+		w.sync()
+		w.target.Behave(func(b *connectortest.Behaviour) { b.Endless = true })
+		log := w.requests(func() {
+			r, err := w.engine.Run(w.t.Context(), w.app, cycle.Options{Reconcile: true, ByHand: true, Initiator: "test"})
+			if err != nil || r.Stopped != nil || r.Failed > 0 {
+				w.t.Fatalf("%+v %v", r, err)
+			}
+			if r.Cycle.State != "done" || !strings.Contains(r.Cycle.Error, "goes on after 2000 accounts") || !strings.Contains(r.Cycle.Error, "connection.limits.accounts") {
+				w.t.Errorf("%s: %q", r.Cycle.State, r.Cycle.Error)
+			}
+		})
+		for _, l := range log {
+			if l.Method != http.MethodGet {
+				w.t.Errorf("%s %s was sent", l.Method, l.Path)
+			}
+		}
+		if len(log) > 2*2000/100+10 {
+			w.t.Errorf("%d requests for a walk of 2,000 accounts", len(log))
+		}
+		w.target.Behave(func(b *connectortest.Behaviour) { b.Endless = false })
+		w.again()
+	})
 }

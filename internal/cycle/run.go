@@ -28,6 +28,7 @@ type run struct {
 	looked   []*store.Work                // what has been decided about
 	began    time.Time                    // before anything was read of the target
 	walked   map[directory.Kind]bool      // listed completely in this pass
+	cutShort error                        // why a list was not read to its end, nil when all were
 	unlisted map[directory.Kind]bool      // a walk was given up, or may have missed some
 	coming   map[string]bool              // users who are about to get an account in this pass
 	claims   map[string]provision.Subject // who of this pass claims an account, or an identity for a new one
@@ -341,6 +342,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	}
 	if kinds := r.incomplete(); r.cycle.Type == Reconcile && err == nil && kinds != "" {
 		r.cycle.Error = "the target did not list all of its " + kinds + ": nothing was taken for missing, and what was found before stands"
+		if r.cutShort != nil {
+			r.cycle.Error += " (" + r.cutShort.Error() + ")"
+		}
 	}
 	if r.stopped != nil {
 		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()

@@ -64,6 +64,7 @@ type Limits struct {
 	Burst             int     `json:"burst,omitempty"`
 	Concurrency       int     `json:"concurrency,omitempty"`
 	Off               bool    `json:"off,omitempty"`        // no pacing at all; written `limits: off`
+	Accounts          int     `json:"accounts,omitempty"`   // most that the target is read of, and no more is believed; 0 is 1,000,000
 	TimeScale         float64 `json:"time_scale,omitempty"` // for an emulator: 60 lets a minute last a second; 0 is 1
 }
 

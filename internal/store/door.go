@@ -176,20 +176,20 @@ func (s *Store) FollowLink(ctx context.Context, via, token, name, hash string) (
 // BeginChallenge keeps what a step of signing in has to know when the next one comes, sealed, and
 // returns what the browser is to hold meanwhile.
 func (s *Store) BeginChallenge(ctx context.Context, kind string, data any, lifetime time.Duration) (token string, err error) {
-	key, err := s.theKey(true)
-	if err != nil {
-		return "", err
-	}
 	text, err := json.Marshal(data)
 	if err != nil {
 		return "", fmt.Errorf("keeping a challenge: %w", err)
 	}
 	token = newToken()
-	sealed, err := seal(key, text, challengeContext(kind, token))
-	if err != nil {
-		return "", fmt.Errorf("keeping a challenge: %w", err)
-	}
 	return token, s.Write(ctx, func(tx *Tx) error {
+		key, err := tx.sealingKey()
+		if err != nil {
+			return err
+		}
+		sealed, err := seal(key, text, challengeContext(kind, token))
+		if err != nil {
+			return fmt.Errorf("keeping a challenge: %w", err)
+		}
 		// Those that nobody came back for go with the next one that is made.
 		if _, err := tx.Exec(ctx, "delete from challenges where expires_at <= $1", tx.now()); err != nil {
 			return fmt.Errorf("forgetting old challenges: %w", err)
@@ -223,7 +223,7 @@ func (s *Store) Challenge(ctx context.Context, kind, token string, data any, tak
 	if err != nil {
 		return fmt.Errorf("reading a challenge: %w", err)
 	}
-	key, err := s.theKey(false)
+	key, err := s.theKey()
 	if err != nil {
 		return err
 	}

@@ -561,7 +561,7 @@ func (tx *Tx) consume(ctx context.Context, appID string, due []dueRow) error {
 			rows[i] = fmt.Sprintf("%s %s %s %d", d.kind, d.object, d.member, d.at)
 		}
 		// The objects find the rows by the table's key; the second list says which of them.
-		if _, err := tx.Exec(ctx, `delete from due where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2")+`
+		if _, err := tx.Exec(ctx, `delete from due where app_id = $1 and type in ('all','user','group') and object_id in `+tx.in("$2")+`
 			and type || ' ' || object_id || ' ' || member_id || ' ' || due_at in `+tx.in("$3"), appID, list(objects), list(rows)); err != nil {
 			return err
 		}

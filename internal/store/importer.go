@@ -307,7 +307,7 @@ func (im *importer) count(rows ...ImportRow) {
 
 // finish does what can be done only when all records are in.
 func (im *importer) finish(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{im.retry, im.lateManagers, im.lateMembers, im.absent} {
+	for _, step := range []func(context.Context) error{im.retry, im.lateManagers, im.lateMembers, im.absent, im.waiting} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -316,6 +316,32 @@ func (im *importer) finish(ctx context.Context) error {
 		if n := im.dangling[what]; n > 0 {
 			im.warn(fmt.Sprintf("%d %s are named that are neither in this input nor in the directory", n, what))
 		}
+	}
+	return nil
+}
+
+// waiting warns of people whose manager the directory does not have: they get the manager when somebody
+// of that name comes, and none until then.
+func (im *importer) waiting(ctx context.Context) error {
+	type wait struct{ id, name, manager string }
+	var all []wait
+	err := im.in(ctx, func(tx *Tx) (err error) {
+		all, err = rowsOf(ctx, tx, func(row scanner) (w wait, err error) { return w, row.Scan(&w.id, &w.name, &w.manager) },
+			"select id, user_name, manager_key from users where manager_key is not null and source = $1 and deleted_at is null order by user_name_key", im.opts.Source)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("looking for people who wait for a manager: %w", err)
+	}
+	all = slices.DeleteFunc(all, func(w wait) bool {
+		_, here := im.seen[uuid.MustParse(w.id)]
+		return !here
+	})
+	switch n := len(all); {
+	case n == 1:
+		im.warn(fmt.Sprintf("the manager of %s, %s, is not in the directory; import that person, or correct the name", all[0].name, all[0].manager))
+	case n > 1:
+		im.warn(fmt.Sprintf("%d people name a manager who is not in the directory, first %s (%s); import these people, or correct the names", n, all[0].name, all[0].manager))
 	}
 	return nil
 }

@@ -631,3 +631,22 @@ func TestImportMovesNames(t *testing.T) {
 		})
 	})
 }
+
+// TestImportWarnsOfMissingManagers checks that whoever names a manager that nobody is hears of it, and
+// only they: once the manager is there, there is nothing to say.
+func TestImportWarnsOfMissingManagers(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		got := bring(t, s, rows{list: []source.Record{named("ada", "manager", "bob"), named("bob"), named("eve", "manager", "Nobody")}}, store.ImportOptions{}, "3/0/0/0/0")
+		if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "manager of eve, nobody,") || got.Exit() != 0 {
+			t.Errorf("warnings %q, exit %d", got.Warnings, got.Exit())
+		}
+		got = bring(t, s, rows{list: []source.Record{named("ada", "manager", "gone"), named("eve", "manager", "nobody")}}, store.ImportOptions{}, "0/1/1/0/0")
+		if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "2 people") || !strings.Contains(got.Warnings[0], "first ada (gone)") {
+			t.Errorf("warnings %q", got.Warnings)
+		}
+		if got = bring(t, s, rows{list: []source.Record{named("nobody")}}, store.ImportOptions{}, "1/0/0/0/0"); len(got.Warnings) != 0 {
+			t.Errorf("warnings %q of an input that names no manager", got.Warnings)
+		}
+	})
+}

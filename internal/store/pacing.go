@@ -62,7 +62,7 @@ func (s *Store) SavePacing(ctx context.Context, connection string, level connect
 // Pseudonym turns what must not be stored readable into a name for it: the same for the same parts and the
 // same key that secrets are sealed with.
 func (s *Store) Pseudonym(parts ...string) (string, error) {
-	key, err := s.theKey(false)
+	key, err := s.theKey()
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -39,9 +41,9 @@ func fingerprint(key []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// theKey returns the key that seals secrets: the one given, else the one in the data directory,
-// which is made when make is set.
-func (s *Store) theKey(create bool) ([]byte, error) {
+// theKey returns the key that seals secrets: the one given, else the one in the data directory. Its
+// error is fs.ErrNotExist where there is no key yet, or the file has gone.
+func (s *Store) theKey() ([]byte, error) {
 	s.keyOnce.Lock()
 	defer s.keyOnce.Unlock()
 	if s.key != nil {
@@ -52,12 +54,8 @@ func (s *Store) theKey(create bool) ([]byte, error) {
 	}
 	path := filepath.Join(s.data, keyName)
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && create {
-		if text, err = makeKey(path); err != nil {
-			return nil, err
-		}
-	} else if errors.Is(err, fs.ErrNotExist) {
-		return nil, refuse(ErrNeedsSecret, "set MUSTER_KEY, or put the key file back", "the key %s is not there", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Kind: ErrNeedsSecret, Reason: "the key " + path + " is not there", Next: "set MUSTER_KEY, or put the key file back", Err: err}
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the key: %w", err)
 	}
@@ -69,11 +67,52 @@ func (s *Store) theKey(create bool) ([]byte, error) {
 	return key, nil
 }
 
-// makeKey writes a new key and returns the text that is then in the file: another process's, when
+// sealingKey returns the key to seal a secret with. Where there is none it is a new one, which becomes
+// the store's with the end of the transaction, see adoptKey.
+func (tx *Tx) sealingKey() ([]byte, error) {
+	key, err := tx.s.theKey()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if tx.newKey == nil {
+		tx.newKey = make([]byte, 32)
+		_, _ = rand.Read(tx.newKey) // never fails
+	}
+	return tx.newKey, nil
+}
+
+// adoptKey writes the key of a transaction that sealed with a new one. While secrets are left that
+// another key sealed, a new one beside them would hide that theirs is lost: it is refused, unless the
+// transaction brought all of them again.
+func (tx *Tx) adoptKey(ctx context.Context) error {
+	if tx.newKey == nil {
+		return nil
+	}
+	lost, err := rowsOf(ctx, tx, one[string], `select coalesce(a.name || ' (' || s.name || ')', s.name) from secrets s left join applications a on a.id = s.app_id
+		where s.sealed not like $1 order by 1`, "v1:"+fingerprint(tx.newKey)+":%")
+	if err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		return refuse(ErrNeedsSecret, "put the key file back, or set MUSTER_KEY; if the key is lost, give these secrets again too, in the same `muster config apply`",
+			"the key %s is not there, and it sealed other secrets: %s", filepath.Join(tx.s.data, keyName), strings.Join(lost, ", "))
+	}
+	tx.s.keyOnce.Lock()
+	defer tx.s.keyOnce.Unlock()
+	text, err := makeKey(filepath.Join(tx.s.data, keyName), tx.newKey)
+	if err != nil {
+		return err
+	}
+	if key, err := ParseKey(string(text)); err != nil || !bytes.Equal(key, tx.newKey) {
+		return refuse(ErrNeedsSecret, "do it again", "another process made a key at the same time")
+	}
+	tx.s.key = tx.newKey
+	return nil
+}
+
+// makeKey writes a key and returns the text that is then in the file: another process's, when
 // one was quicker. A link makes the whole file appear at once.
-func makeKey(path string) ([]byte, error) {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
+func makeKey(path string, key []byte) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the key's directory: %w", err)
 	}

@@ -42,7 +42,7 @@ func (tx *Tx) keepSecret(ctx context.Context, owner, name, endpoint, value strin
 	if origin, err = Origin(endpoint); err != nil {
 		return "", err
 	}
-	key, err := tx.s.theKey(true)
+	key, err := tx.sealingKey()
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +111,7 @@ func (s *Store) Secret(ctx context.Context, appID, name, endpoint string) (strin
 		case given != origin:
 			return "", refuse(ErrNeedsSecret, "give the "+name+" again", "the %s was given for %s, and the connection now needs the %s again for %s", name, given, name, origin)
 		}
-		key, err := s.theKey(false)
+		key, err := s.theKey()
 		if err != nil {
 			return "", err
 		}
@@ -142,7 +142,7 @@ func (s *Store) SecretOrigins(ctx context.Context, appID string) (map[string]str
 
 // KeyFingerprint names the key that secrets are sealed with, "" when there is none yet.
 func (s *Store) KeyFingerprint() (string, error) {
-	key, err := s.theKey(false)
+	key, err := s.theKey()
 	if errors.Is(err, ErrNeedsSecret) {
 		return "", nil
 	}

@@ -135,6 +135,7 @@ type Tx struct {
 	waking  []string // applications that get a job when the transaction ends
 	arrival string   // id of the import that the changes belong to; "" when they go into the feed at once
 	shadow  bool     // nothing of this transaction will last, see shadow.go
+	newKey  []byte   // sealed secrets of this transaction, see adoptKey
 }
 
 // handle is what statements run on: a *sql.Tx, or a *sql.Conn in whose session a transaction is open.
@@ -159,6 +160,9 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.writeOnce(ctx, func(tx *Tx) error {
 			if err := fn(tx); err != nil {
+				return err
+			}
+			if err := tx.adoptKey(ctx); err != nil {
 				return err
 			}
 			return tx.flush(ctx)

@@ -61,6 +61,7 @@ type Behaviour struct {
 	RepeatPage       int  // the page with this number is the one before again
 	LowerCaseNames   bool // "resources", "totalresults"
 	ShuffledNames    bool // attribute names in other case, as RFC 7643 §2.1 allows
+	Endless          bool // when all are listed it goes on with others that nobody made, a page of them each time
 	DropID           bool // listed resources have no id
 }
 

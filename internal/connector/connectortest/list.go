@@ -158,10 +158,30 @@ func (t *Target) list(w http.ResponseWriter, r *http.Request, in *collection) {
 	if t.does.EmptyPage > 0 && number == t.does.EmptyPage {
 		shown = nil
 	}
-	t.page(w, q["excludedAttributes"], in, ids, shown, start)
+	total := len(ids)
+	if t.does.Endless && q.Get("filter") == "" {
+		if total = start + 2*count; len(shown) == 0 {
+			t.invent(w, start, count, total)
+			return
+		}
+	}
+	t.page(w, q["excludedAttributes"], in, total, shown, start)
 }
 
-func (t *Target) page(w http.ResponseWriter, without []string, in *collection, ids, shown []string, start int) {
+// invent answers with a page of accounts that are not there.
+func (t *Target) invent(w http.ResponseWriter, start, count, total int) {
+	var resources []any
+	for i := range count {
+		id := strconv.Itoa(start + i)
+		resources = append(resources, map[string]any{"id": "invented-" + id, "userName": "invented" + id, "displayName": "Invented " + id, "active": true})
+	}
+	reply(w, http.StatusOK, map[string]any{
+		"schemas":      []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"},
+		"totalResults": total, "itemsPerPage": count, "startIndex": start, "Resources": resources,
+	})
+}
+
+func (t *Target) page(w http.ResponseWriter, without []string, in *collection, total int, shown []string, start int) {
 	resources := make([]any, 0, len(shown))
 	for _, id := range shown {
 		doc := t.show(in, in.byID[id], without)
@@ -172,7 +192,7 @@ func (t *Target) page(w http.ResponseWriter, without []string, in *collection, i
 	}
 	doc := map[string]any{
 		"schemas":      []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"},
-		"totalResults": len(ids) + t.does.TotalOff, "itemsPerPage": len(shown), "startIndex": start, "Resources": resources,
+		"totalResults": total + t.does.TotalOff, "itemsPerPage": len(shown), "startIndex": start, "Resources": resources,
 	}
 	if t.does.TotalIsPage {
 		doc["totalResults"] = len(shown)
@@ -180,7 +200,7 @@ func (t *Target) page(w http.ResponseWriter, without []string, in *collection, i
 	if t.does.NoTotal {
 		delete(doc, "totalResults")
 	}
-	if end := start - 1 + len(shown); t.does.Cursor && end < len(ids) {
+	if end := start - 1 + len(shown); t.does.Cursor && end < total {
 		doc["nextCursor"] = "after-" + strconv.Itoa(end)
 	}
 	if t.does.LowerCaseNames {

@@ -171,7 +171,7 @@ const barren = 10
 // showed something that cannot be read; it ends always, because pages must bring something new.
 func (c *Connector) walk(ctx context.Context, w walk, yield func(connector.Account, error) bool) {
 	var (
-		seen      = map[string]bool{}
+		census    = c.client.Census()
 		cursors   = map[string]bool{}
 		announced = -1 // the most that any page announced
 		received  int
@@ -198,18 +198,22 @@ func (c *Connector) walk(ctx context.Context, w walk, yield func(connector.Accou
 				faulty = true
 				continue
 			}
-			if seen[a.ID] {
+			if !w.query.Members {
+				a.Members, a.MembersKnown = nil, false // left out, or not: nobody asked
+			}
+			novel, err := census.Add(a)
+			if err != nil {
+				yield(connector.Account{}, fmt.Errorf("%s: %w", c.client.Host(), err))
+				return
+			}
+			if !novel {
 				continue
 			}
-			seen[a.ID] = true
 			fresh++
 			if w.keep != nil && !w.keep(doc) {
 				continue
 			}
 			kept++
-			if !w.query.Members {
-				a.Members, a.MembersKnown = nil, false // left out, or not: nobody asked
-			}
 			if !yield(*a, nil) {
 				return
 			}
@@ -229,8 +233,8 @@ func (c *Connector) walk(ctx context.Context, w walk, yield func(connector.Accou
 		}
 		cursors[p.next], cursor = true, p.next
 	}
-	if w.filter == "" && (faulty || len(seen) < announced) {
-		yield(connector.Account{}, fmt.Errorf("%w: %s announced %d and showed %d", connector.ErrIncomplete, c.client.Host(), max(announced, 0), len(seen)))
+	if w.filter == "" && (faulty || census.Count() < announced) {
+		yield(connector.Account{}, fmt.Errorf("%w: %s announced %d and showed %d", connector.ErrIncomplete, c.client.Host(), max(announced, 0), census.Count()))
 	}
 }
 

@@ -135,7 +135,7 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 	if q.Kind == directory.KindGroup {
 		size = c.quirks.GroupsPage
 	}
-	seen := map[string]bool{}
+	census := c.client.Census()
 	received, announced := 0, 0
 	for range maxPages {
 		ans, failed := c.send(ctx, nil, connector.Request{
@@ -159,10 +159,14 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 		received += p.count
 		fresh := 0
 		for _, a := range found {
-			if seen[a.ID] {
+			novel, err := census.Add(&a)
+			if err != nil {
+				yield(connector.Account{}, err)
+				return
+			}
+			if !novel {
 				continue
 			}
-			seen[a.ID] = true
 			fresh++
 			if !yield(a, nil) {
 				return
@@ -172,8 +176,8 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 			break
 		}
 	}
-	if len(seen) < announced || len(seen) < received {
-		yield(connector.Account{}, fmt.Errorf("%w: Slack announced %d and showed %d", connector.ErrIncomplete, announced, len(seen)))
+	if census.Count() < announced || census.Count() < received {
+		yield(connector.Account{}, fmt.Errorf("%w: Slack announced %d and showed %d", connector.ErrIncomplete, announced, census.Count()))
 	}
 }
 
