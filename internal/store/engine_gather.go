@@ -534,17 +534,25 @@ type Waiting struct {
 	MissingID string
 }
 
-// AddWaiting notes who waits for whom.
+// AddWaiting notes who waits for whom. Who waits for somebody who has been linked meanwhile is due.
 func (s *Store) AddWaiting(ctx context.Context, appID string, waiting []Waiting) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	rows := make([][]any, len(waiting))
+	rows, missing := make([][]any, len(waiting)), make([]string, len(waiting))
 	for i, w := range waiting {
+		missing[i] = w.MissingID
 		rows[i] = []any{appID, w.MissingID, string(w.Kind), w.ObjectID}
 	}
 	return s.Write(ctx, func(tx *Tx) error {
-		return tx.insert(ctx, "waiting", []string{"app_id", "missing_id", "type", "object_id"}, rows, "on conflict do nothing")
+		if err := tx.insert(ctx, "waiting", []string{"app_id", "missing_id", "type", "object_id"}, rows, "on conflict do nothing"); err != nil {
+			return err
+		}
+		there, err := tx.enabledAmong(ctx, appID, missing)
+		if err != nil {
+			return err
+		}
+		return tx.wakeFor(ctx, map[string][]string{appID: there})
 	})
 }
 

@@ -151,7 +151,10 @@ func (s *Store) Record(ctx context.Context, results []Result) error {
 		if err := tx.failing(ctx, results); err != nil {
 			return err
 		}
-		return tx.wake(ctx, links)
+		if err := tx.wake(ctx, links); err != nil {
+			return err
+		}
+		return tx.wakeLate(ctx, results)
 	})
 }
 
@@ -437,14 +440,48 @@ func (tx *Tx) settle(ctx context.Context, appID string, objects []string, enable
 }
 
 // wake makes due whatever waited for the users that have just been linked or switched on.
-func (tx *Tx) wake(ctx context.Context, linked []*Link) error {
-	byApp := map[string][]string{}
-	for _, l := range linked {
+func (tx *Tx) wake(ctx context.Context, links []*Link) error {
+	linked := map[string][]string{}
+	for _, l := range links {
 		if l.Kind == directory.KindUser && l.Enabled {
-			byApp[l.AppID] = append(byApp[l.AppID], l.ObjectID)
+			linked[l.AppID] = append(linked[l.AppID], l.ObjectID)
 		}
 	}
-	for app, ids := range byApp {
+	return tx.wakeFor(ctx, linked)
+}
+
+// wakeLate makes due who waits from now on for somebody who was linked meanwhile: of two results, the one
+// that is waited for may have been recorded first.
+func (tx *Tx) wakeLate(ctx context.Context, results []Result) error {
+	missing := map[string][]string{}
+	for _, r := range results {
+		if len(r.Waits) > 0 {
+			missing[r.Op.AppID] = append(missing[r.Op.AppID], r.Waits...)
+		}
+	}
+	for app, ids := range missing {
+		there, err := tx.enabledAmong(ctx, app, ids)
+		if err != nil {
+			return err
+		}
+		if err := tx.wakeFor(ctx, map[string][]string{app: there}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enabledAmong returns those of users who have an account that is on.
+func (tx *Tx) enabledAmong(ctx context.Context, appID string, users []string) ([]string, error) {
+	return rowsOf(ctx, tx, one[string], `select object_id from links where app_id = $1 and type = 'user' and enabled and object_id in `+tx.in("$2"), appID, list(users))
+}
+
+// wakeFor makes due whatever waits for users, by application.
+func (tx *Tx) wakeFor(ctx context.Context, linked map[string][]string) error {
+	for app, ids := range linked {
+		if len(ids) == 0 {
+			continue
+		}
 		in := tx.in("$2")
 		if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason)
 			select app_id, type, object_id, case when type = 'group' then missing_id else '' end, $3, 'what it waited for is linked now' from waiting where app_id = $1 and missing_id in `+in+`
