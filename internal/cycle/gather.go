@@ -442,8 +442,8 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 	if c.failure != nil || c.Link == nil && !c.Verdict.In {
 		return nil
 	}
-	if c.Link == nil {
-		only = nil
+	if c.Link == nil || c.escrowed {
+		only = nil // a success ends what is in escrow: whoever was refused before must be in it
 	}
 	c.only = only
 	if !c.Verdict.In {
