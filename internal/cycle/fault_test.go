@@ -2,6 +2,7 @@ package cycle_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -85,9 +86,15 @@ func onlyActive(_, _, body string) bool { return !valueChange.MatchString(body) 
 // most is how many requests a phase of four people may take with everything that goes wrong in it.
 const most = 90
 
+// oneIn is how many faults there are for each that is met in a run, chosen by chance: 1 is all of them.
+var oneIn = 1
+
 // TestFaults takes a company through every kind of trouble, and holds each phase to the three laws.
 func TestFaults(t *testing.T) {
 	for name, x := range faults {
+		if rand.IntN(oneIn) > 0 {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			w := onSQLite(t)
 			w.app.Connection.Options = x.options
