@@ -96,6 +96,35 @@ func TestReportOfSomebodyWhoseAccountIsGone(t *testing.T) {
 	w.again()
 }
 
+// What Muster made is Muster's, also when neither the create nor the change of what was found then was answered: a
+// group that it made goes, and whoever leaves before the link is stored is switched off.
+func TestCreateAndWhatFollowsUnanswered(t *testing.T) {
+	w := onSQLite(t)
+	w.target.Behave(func(b *connectortest.Behaviour) { b.EmptyCreate, b.NoLocation = true, true })
+	w.target.Fail(connectortest.Fault{Method: http.MethodPatch, Drop: connectortest.AfterWrite, Times: -1})
+	// The first create is done without the value that the second look then sets.
+	w.target.Fail(connectortest.Fault{Method: http.MethodPost, Drop: connectortest.AfterWrite, Times: -1})
+	w.user("ada")
+	w.group("Engineering", "ada")
+	w.assign("Engineering")
+	for range 2 {
+		if _, err := w.trySync(); err != nil {
+			t.Fatal(err)
+		}
+		w.target.EditUser(w.target.UserID("ada"), func(doc map[string]any) { doc["displayName"] = "Lost" })
+	}
+	w.target.Heal()
+	w.sync()
+	w.app.Assignments = nil
+	w.save()
+	w.sync()
+	w.active("ada", false)
+	if w.target.GroupID("Engineering") != "" {
+		t.Error("a group that Muster made is left")
+	}
+	w.again()
+}
+
 // An account that an interrupted operation switched on is a member of what its person joined meanwhile.
 func TestSwitchedOnByAnInterruptedOperation(t *testing.T) {
 	w := onSQLite(t)

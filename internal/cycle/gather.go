@@ -256,7 +256,8 @@ func (c *candidate) take(l *store.Link) {
 // want fills in the mapped attributes of an object in scope.
 func (r *run) want(c *candidate) {
 	for _, o := range c.open {
-		if o.State == store.Unknown && o.Action == provision.Create {
+		// A create whose account was looked up and then changed, without an answer again, is one still: no link says so yet.
+		if o.State == store.Unknown && (o.Action == provision.Create || c.Link == nil && o.Origin == provision.Created) {
 			c.Resumed, c.sent = true, append(c.sent, o.Want)
 			// Whoever left before the answer to the create came may have an account all the same.
 			c.orphan = c.Link == nil && !c.Verdict.In
