@@ -156,7 +156,7 @@ func (r *resting) Unwrap() error { return r.why }
 func (r *run) concerned(ctx context.Context) (until int64, yes bool, err error) {
 	s := r.engine.Store
 	for {
-		w, err := s.Changed(ctx, r.app.ID, r.position, store.RetryDue, noTime, nil)
+		w, err := s.Changed(ctx, r.app.ID, r.position, store.RetryDue, noTime, nil, false)
 		if err != nil {
 			return 0, false, err
 		}

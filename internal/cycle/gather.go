@@ -63,6 +63,14 @@ type ranked struct {
 // byRank puts managers before their reports, so that a report finds the manager's account when its
 // turn comes and no second pass is due. A circle of managers is broken where it is met.
 func byRank(users []store.Placed) []ranked {
+	if !slices.ContainsFunc(users, func(u store.Placed) bool { return u.ManagerID != "" }) {
+		out := make([]ranked, len(users))
+		for i, u := range users {
+			out[i].id = u.ID
+		}
+		slices.SortStableFunc(out, func(a, b ranked) int { return cmp.Compare(a.id, b.id) })
+		return out
+	}
 	manager := make(map[string]string, len(users))
 	for _, u := range users {
 		manager[u.ID] = u.ManagerID

@@ -264,14 +264,13 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 		default:
 			retry = store.RetryDue
 		}
-		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, since, r.looked)
+		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, since, r.looked, everything)
 		if err != nil {
 			return err
 		}
 		r.follow(w)
 		w.Add(r.later)
 		r.later = nil
-		w.All = w.All || everything
 		everything = false
 		if !w.Empty() {
 			if err := r.look(ctx, w); err != nil {

@@ -75,10 +75,11 @@ const (
 // look at now, without the due rows that the pass has looked at already.
 //
 // What is asked for again while a pass runs has a due time after the pass began (see setDue): since is
-// that time for all looks but the first, so that they do not read what the first one has read.
-func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Retry, since time.Time, looked []*Work) (*Work, error) {
+// that time for all looks but the first, so that they do not read what the first one has read. Whoever
+// looks at everything anyway says so, and is spared the list of who has changed.
+func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Retry, since time.Time, looked []*Work, everything bool) (*Work, error) {
 	return read(ctx, s, func(tx *Tx) (*Work, error) {
-		w := &Work{Groups: map[string][]string{}, Until: after}
+		w := &Work{Groups: map[string][]string{}, Until: after, All: everything}
 		changes, err := tx.changes(ctx, after, feedSlice)
 		if err != nil {
 			return nil, err
@@ -138,6 +139,9 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 			default:
 				w.lookAt(i.object, nil, true)
 			}
+		}
+		if w.All {
+			return w, nil // everybody is looked at: who has changed is among them
 		}
 		w.Users, err = tx.placed(ctx, users)
 		return w, err
