@@ -10,6 +10,7 @@ import (
 
 	keys "github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -69,15 +70,24 @@ func (v *visitor) run(what string, actions ...chromedp.Action) {
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var at, text string
-		_ = chromedp.Run(v.ctx, chromedp.Location(&at), chromedp.Text("body", &text, chromedp.ByQuery))
+		last, cancel := context.WithTimeout(v.ctx, 5*time.Second)
+		defer cancel()
+		_ = chromedp.Run(last, chromedp.Location(&at), chromedp.Text("body", &text, chromedp.ByQuery))
 		v.t.Fatalf("%s: %v\nat %s the page says:\n%s", what, err, at, text)
 	}
 }
 
-// open goes to a path.
+// open goes to a path. A page that is on its way because of what was pressed before gives way.
 func (v *visitor) open(path string) {
 	v.t.Helper()
-	v.run("opening "+path, chromedp.Navigate(v.base+path), chromedp.WaitReady("main", chromedp.ByQuery))
+	v.run("opening "+path, chromedp.ActionFunc(func(ctx context.Context) error {
+		for {
+			err := chromedp.Navigate(v.base + path).Do(ctx)
+			if err == nil || !strings.Contains(err.Error(), "ERR_ABORTED") || ctx.Err() != nil {
+				return err
+			}
+		}
+	}), chromedp.WaitReady("main", chromedp.ByQuery))
 }
 
 // quoted writes a text for XPath.
@@ -111,6 +121,31 @@ func (v *visitor) fill(label, text string) {
 	v.t.Helper()
 	v.run("filling in "+label, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.Focus(input(label), chromedp.BySearch),
 		chromedp.KeyEvent("a", chromedp.KeyModifiers(keys.ModifierCtrl)), chromedp.KeyEvent(kb.Backspace), chromedp.SendKeys(input(label), text, chromedp.BySearch))
+}
+
+// choose picks an option of a select by its value.
+func (v *visitor) choose(label, value string) {
+	v.t.Helper()
+	v.run("choosing "+value, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.SetValue(input(label), value, chromedp.BySearch))
+}
+
+// clickAway presses a link that opens a window, presses a button there, waits for a text, and comes
+// back to the first window, as it is by then.
+func (v *visitor) clickAway(link, button, text string) {
+	v.t.Helper()
+	opened := chromedp.WaitNewTarget(v.ctx, func(*target.Info) bool { return true })
+	v.click(link)
+	select {
+	case id := <-opened:
+		ctx, end := chromedp.NewContext(v.ctx, chromedp.WithTargetID(id))
+		other := &visitor{t: v.t, ctx: ctx, base: v.base}
+		other.click(button)
+		other.sees(text)
+		end()
+	case <-time.After(patience):
+		v.t.Fatalf("pressing %s opened no window", link)
+	}
+	v.run("coming back", chromedp.Reload())
 }
 
 // tick presses a checkbox or a radio button by its label.

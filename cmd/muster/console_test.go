@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -79,22 +83,7 @@ func TestSlackByToken(t *testing.T) {
 	before := w.active()
 	v := visit(t, w.base)
 
-	// People in a group.
-	for _, name := range []string{"ada", "bea"} {
-		v.open("/users/new")
-		v.fill("userName", name+"@example.org")
-		v.fill("E-mail", name+"@example.org")
-		v.fill("Given name", name)
-		v.fill("Family name", "Example")
-		v.click("Save")
-		v.sees(name + "@example.org was added.")
-	}
-	v.open("/groups")
-	v.fill("New group", "Engineering")
-	v.click("Add")
-	v.fill("Add users or groups, by name; several with commas between", "ada@example.org, bea@example.org")
-	v.click("Add")
-	v.sees("2 members changed.")
+	v.people() // in a group
 
 	// Applications → Add → Slack.
 	v.open("/applications")
@@ -268,4 +257,151 @@ func (w *world) assign(group string) {
 	if _, err := w.desk.Assign(w.t.Context(), "slack", provision.Assignment{Group: group}); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// signedIn starts a whole Muster: the command as people start it, with an owner signed in.
+func signedIn(t *testing.T, slack *slackemulator.Emulator) (v *visitor, scim string) {
+	t.Helper()
+	target := httptest.NewServer(slack)
+	t.Cleanup(target.Close)
+	ctx, stop := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"--data", t.TempDir(), "--log-level", "off", "-o", "json", "serve", "--listen", "127.0.0.1:0"}, streams{in: strings.NewReader(""), out: w, err: io.Discard})
+		_ = w.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		if status := <-ended; status != 0 {
+			t.Errorf("muster serve ended with %d", status)
+		}
+	})
+	var said struct {
+		Listening string `json:"listening"`
+		Link      string `json:"set_up_link"`
+	}
+	if err := json.NewDecoder(r).Decode(&said); err != nil || said.Link == "" {
+		t.Fatalf("muster serve says no address: %v", err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	v = visit(t, said.Link[:strings.Index(said.Link, "/link/")])
+	v.open(strings.TrimPrefix(said.Link, v.base))
+	v.fill("Name", "ada@example.org")
+	v.fill("New password", "correct horse battery staple 9")
+	v.fill("The same again", "correct horse battery staple 9")
+	v.click("Set Muster up")
+	v.sees("Begin here")
+	return v, target.URL + "/scim/v2/"
+}
+
+// people makes two users and a group of both.
+func (v *visitor) people() {
+	v.t.Helper()
+	for _, name := range []string{"ada", "bea"} {
+		v.open("/users/new")
+		v.fill("userName", name+"@example.org")
+		v.fill("E-mail", name+"@example.org")
+		v.fill("Given name", name)
+		v.fill("Family name", "Example")
+		v.click("Save")
+		v.sees(name + "@example.org was added.")
+	}
+	v.open("/groups")
+	v.fill("New group", "Engineering")
+	v.click("Add")
+	v.fill("Add users or groups, by name; several with commas between", "ada@example.org, bea@example.org")
+	v.click("Add")
+	v.sees("2 members changed.")
+}
+
+// TestSlackByOAuth is walk B: Slack from the gallery as in an identity provider's portal, authorised in
+// the browser, to the initial cycle that runs by itself and the groups that are replicated.
+func TestSlackByOAuth(t *testing.T) {
+	t.Parallel()
+	slack := slackemulator.New(slackemulator.Options{TimeScale: 60, Name: "Example", Domain: "example"})
+	v, scim := signedIn(t, slack)
+	origin := strings.TrimSuffix(scim, "/scim/v2/")
+	active := func(email string) bool { u, ok := slack.User(email); return ok && u.Active }
+	v.people()
+	v.open("/users/new")
+	v.fill("userName", "guest@example.org")
+	v.fill("E-mail", "guest@example.org")
+	v.fill("Family name", "Guest")
+	v.click("Save")
+	v.sees("guest@example.org was added.")
+
+	// Add from the gallery, assign with roles.
+	v.open("/applications/gallery")
+	v.click("Add Slack")
+	v.click("Add")
+	v.sees("slack was added.")
+	v.click("Users and groups")
+	v.fill("Name", "Engineering")
+	v.click("Assign")
+	v.sees("Engineering is assigned.")
+	v.choose("What", "user")
+	v.fill("Name", "guest@example.org")
+	v.choose("Role", "Default Access")
+	v.click("Assign")
+	v.sees("gives access and no account")
+
+	// Mode Automatic, Admin Credentials, Authorize.
+	v.click("Provisioning")
+	v.choose("Provisioning Mode", "automatic")
+	v.fill("SCIM endpoint", scim)
+	v.choose("Credentials", "oauth2_authorization_code")
+	v.click("OAuth app")
+	v.fill("Client ID", slackemulator.DefaultClientID)
+	v.fill("Client Secret", slackemulator.DefaultClientSecret)
+	v.fill("Authorization endpoint", origin+"/oauth/v2/authorize")
+	v.fill("Token endpoint", origin+"/api/oauth.v2.access")
+	v.clickIn(`//section[@id="connection"]`, "Save")
+	v.sees("Next: Authorize.")
+	v.clickAway("Authorize", "Allow", "is authorized")
+	v.clickIn(`//section[@id="connection"]`, "Test Connection")
+	v.sees("Connected.")
+
+	// Notification, mappings, status.
+	v.fill("Notification Email", "it@example.org")
+	v.tick("Send an email notification when a failure occurs")
+	v.click("Save")
+	v.sees("Saved.")
+	v.click("Synchronize Users to Slack")
+	v.sees("matches, 1")
+	v.click("Save")
+	v.sees("Saved.")
+	v.click("Provisioning")
+	v.tick("On")
+	v.click("Save")
+	eventually(t, "both have an account in Slack", func() bool { return active("ada@example.org") && active("bea@example.org") })
+	if active("guest@example.org") {
+		t.Error("who has Default Access alone got an account")
+	}
+	v.open("/applications/slack/explain?user=guest@example.org")
+	v.sees("that role gives access and no account")
+
+	// A change reaches Slack by itself.
+	v.open("/users")
+	v.click("ada@example.org")
+	v.click("Edit")
+	v.fill("Title", "Countess")
+	v.click("Save")
+	eventually(t, "the title is in Slack", func() bool { u, _ := slack.User("ada@example.org"); return u.Title == "Countess" })
+
+	// Groups, off by default, are replicated when they are enabled.
+	v.open("/applications/slack/mappings?kind=group")
+	v.tick("Yes")
+	v.click("Save")
+	eventually(t, "the group is in Slack", func() bool {
+		for _, g := range slack.Groups() {
+			if g.DisplayName == "Engineering" && len(g.Members) == 2 {
+				return true
+			}
+		}
+		return false
+	})
+	v.open("/applications/slack")
+	v.click("Provisioning activity of this cycle")
+	v.sees("Provisioning logs")
 }

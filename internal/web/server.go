@@ -63,7 +63,7 @@ func New(o Options) (*Server, error) {
 	config.RejectUnknownQueryParameters = true
 	s.api = humago.New(s.mux, config)
 	s.routes()
-	s.pages()
+	s.pages(o.SignIn.Secure)
 	s.doors(o.SignIn)
 	if err := s.describe(); err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type Options struct {
 	Desk *admin.Desk
 	Who  func(*http.Request) Visitor // says who looks: only requests of visitors come here
 	Log  *slog.Logger
+	// Secure says that browsers reach Muster over https, whatever a proxy in front speaks to it.
+	Secure bool
 }
 
 type console struct {

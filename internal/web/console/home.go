@@ -102,6 +102,8 @@ func health(a admin.ApplicationStatus) (kind, word string) {
 		return "bad", "In quarantine"
 	case a.Status != "on":
 		return "", "Off"
+	case a.Paused:
+		return "warn", "Paused"
 	case a.Cycle != nil && a.Cycle.State == "running":
 		return "info", "Running"
 	case a.Held > 0:

@@ -25,6 +25,7 @@ type provisioningView struct {
 	appPage
 	Template gallery.Template
 	Mode     string // manual, automatic
+	Callback string // where the target sends the browser back to
 	Sealed   bool   // there is a credential
 	Sync     synchronization
 	Test     *connector.Diagnosis
@@ -37,7 +38,7 @@ func (rq *request) provisioningView(c *console) (provisioningView, error) {
 	if err != nil {
 		return provisioningView{}, err
 	}
-	v := provisioningView{appPage: a, Sealed: !waitsFor(a.Status, "token")}
+	v := provisioningView{appPage: a, Sealed: !waitsFor(a.Status, "token"), Callback: c.origin(rq.Request) + callback}
 	if v.Template, err = gallery.Lookup(a.App.Template); err != nil {
 		return v, err
 	}
@@ -73,7 +74,7 @@ func (c *console) saveProvisioning(rq *request) error {
 	if err != nil {
 		return err
 	}
-	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), map[string]string{"token": strings.TrimSpace(get("token"))}, func(app *provision.Application) error {
+	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), secretsOf(get), func(app *provision.Application) error {
 		return settingsOf(app, get)
 	})
 	if err != nil {
@@ -95,6 +96,8 @@ func (c *console) saveProvisioning(rq *request) error {
 
 func nextAfterSave(get func(string) string) string {
 	switch {
+	case get("auth.type") == byOAuth && get("client_secret") != "":
+		return "Next: Authorize."
 	case get("token") != "":
 		return "Next: Test Connection."
 	case get("status") == "on":
@@ -112,6 +115,12 @@ type setting struct {
 // settings are the inputs of the provisioning page. A form that lacks one leaves it as it is.
 var settings = []setting{
 	{"endpoint", func(a *provision.Application, s string) error { a.Connection.Endpoint = s; return nil }},
+	{"auth.type", func(a *provision.Application, s string) error { a.Connection.Auth.Type = s; return nil }},
+	{"auth.client_id", func(a *provision.Application, s string) error { return ofOAuth(a, s, &a.Connection.Auth.ClientID) }},
+	{"auth.authorize_url", func(a *provision.Application, s string) error {
+		return ofOAuth(a, s, &a.Connection.Auth.AuthorizeURL)
+	}},
+	{"auth.token_url", func(a *provision.Application, s string) error { return ofOAuth(a, s, &a.Connection.Auth.TokenURL) }},
 	{"notify.email", func(a *provision.Application, s string) error { a.Provisioning.Notify.Email = s; return nil }},
 	{"scope", func(a *provision.Application, s string) error { a.Provisioning.Scope = s; return nil }},
 	{"interval", func(a *provision.Application, s string) error { return into("interval", s, &a.Provisioning.Interval) }},
@@ -135,6 +144,25 @@ var settings = []setting{
 	{"drift.accounts", func(a *provision.Application, s string) error { a.Provisioning.Drift.Accounts = s; return nil }},
 	{"filters", func(a *provision.Application, s string) error { a.Provisioning.Filters = nonEmpty(s); return nil }},
 	{"status", func(a *provision.Application, s string) error { a.Provisioning.Status = s; return nil }},
+}
+
+// byOAuth is the kind of credentials that a person allows in a browser.
+const byOAuth = "oauth2_authorization_code"
+
+// ofOAuth takes what belongs to OAuth alone; beside other credentials it is left out.
+func ofOAuth(app *provision.Application, text string, into *string) error {
+	if *into = text; app.Connection.Auth.Type != byOAuth {
+		*into = ""
+	}
+	return nil
+}
+
+// secretsOf are the secrets that the form gives for the kind of credentials that it chooses.
+func secretsOf(get func(string) string) map[string]string {
+	if get("auth.type") == byOAuth {
+		return map[string]string{"client_secret": strings.TrimSpace(get("client_secret"))}
+	}
+	return map[string]string{"token": strings.TrimSpace(get("token"))}
 }
 
 // settingsOf reads the form into the application.
@@ -188,25 +216,32 @@ func (c *console) test(rq *request) error {
 	return rq.ok(provisioningPage(v))
 }
 
-// setStatus switches provisioning on and off.
+// setStatus starts, stops, pauses and resumes what a server runs.
 func (c *console) setStatus(rq *request) error {
 	get, err := rq.form()
 	if err != nil {
 		return err
 	}
-	status := get("status")
-	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), nil, func(a *provision.Application) error {
-		a.Provisioning.Status = status
-		return nil
-	})
+	ctx, name := rq.Context(), rq.PathValue("app")
+	said := ""
+	switch get("status") {
+	case "on":
+		_, err = rq.desk.Start(ctx, name)
+		said = "Provisioning is on: cycles run at once on every change and at each interval."
+	case "pause":
+		_, err = rq.desk.Pause(ctx, name, 0)
+		said = "Paused: the position is kept, and nothing runs by itself until somebody resumes."
+	case "resume":
+		_, err = rq.desk.Resume(ctx, name)
+		said = "Resumed: what changed meanwhile is caught up with."
+	default:
+		_, err = rq.desk.Stop(ctx, name)
+		said = "Provisioning is off: a cycle that runs ends at the next object, the position is kept, and nothing runs by itself."
+	}
 	if err != nil {
 		return err
 	}
-	said := "Provisioning is on: cycles run at once on every change and at each interval."
-	if status != "on" {
-		said = "Provisioning is off: the position is kept, and nothing runs by itself."
-	}
-	return rq.done(at("applications", rq.PathValue("app")), said)
+	return rq.done(at("applications", name), said)
 }
 
 // shown returns the value of an input: as it was sent, or as the application has it.

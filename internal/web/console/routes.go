@@ -60,6 +60,8 @@ var routes = []route{
 	{pattern: "POST /applications/{app}/unassign", role: admin.Admin, nav: "applications", do: (*console).unassign},
 	{pattern: "GET /applications/{app}/provisioning", role: admin.Reader, nav: "applications", do: (*console).provisioning},
 	{pattern: "POST /applications/{app}/provisioning", role: admin.Admin, nav: "applications", do: (*console).saveProvisioning},
+	{pattern: "GET /applications/{app}/authorize", role: admin.Admin, nav: "applications", do: (*console).authorize},
+	{pattern: "GET " + callback, role: admin.Admin, nav: "applications", do: (*console).authorized},
 	{pattern: "POST /applications/{app}/test", role: admin.Operator, nav: "applications", do: (*console).test},
 	{pattern: "GET /applications/{app}/mappings", role: admin.Reader, nav: "applications", do: (*console).mappings},
 	{pattern: "POST /applications/{app}/mappings", role: admin.Admin, nav: "applications", do: (*console).saveMappings},
