@@ -10,7 +10,6 @@ import (
 
 	keys "github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -129,23 +128,13 @@ func (v *visitor) choose(label, value string) {
 	v.run("choosing "+value, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.SetValue(input(label), value, chromedp.BySearch))
 }
 
-// clickAway presses a link that opens a window, presses a button there, waits for a text, and comes
-// back to the first window, as it is by then.
-func (v *visitor) clickAway(link, button, text string) {
+// follow goes where a link that opens a window of its own leads to, in this window.
+func (v *visitor) follow(text string) {
 	v.t.Helper()
-	opened := chromedp.WaitNewTarget(v.ctx, func(*target.Info) bool { return true })
-	v.click(link)
-	select {
-	case id := <-opened:
-		ctx, end := chromedp.NewContext(v.ctx, chromedp.WithTargetID(id))
-		other := &visitor{t: v.t, ctx: ctx, base: v.base}
-		other.click(button)
-		other.sees(text)
-		end()
-	case <-time.After(patience):
-		v.t.Fatalf("pressing %s opened no window", link)
-	}
-	v.run("coming back", chromedp.Reload())
+	q := fmt.Sprintf(`//a[@target="_blank" and normalize-space(.)=%s]`, quoted(text))
+	var to string
+	v.run("looking where "+text+" leads to", chromedp.WaitVisible(q, chromedp.BySearch), chromedp.AttributeValue(q, "href", &to, nil, chromedp.BySearch))
+	v.run("following "+text, chromedp.Navigate(v.base+to))
 }
 
 // tick presses a checkbox or a radio button by its label.

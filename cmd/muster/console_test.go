@@ -358,7 +358,10 @@ func TestSlackByOAuth(t *testing.T) {
 	v.fill("Token endpoint", origin+"/api/oauth.v2.access")
 	v.clickIn(`//section[@id="connection"]`, "Save")
 	v.sees("Next: Authorize.")
-	v.clickAway("Authorize", "Allow", "is authorized")
+	v.follow("Authorize")
+	v.click("Allow")
+	v.sees("is authorized")
+	v.click("Back to the connection")
 	v.clickIn(`//section[@id="connection"]`, "Test Connection")
 	v.sees("Connected.")
 

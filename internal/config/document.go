@@ -183,7 +183,13 @@ func (app *Application) complete() {
 // secret goes there.
 func (app *Application) completeAuth() {
 	auth, oauth := &app.Connection.Auth, app.template.OAuth
-	if auth.Type != provision.AuthorizationCode || !ofTemplate(app.template, app.Connection.Endpoint) {
+	if auth.Type != provision.AuthorizationCode {
+		return
+	}
+	if !app.given("connection.auth.scopes") {
+		auth.Scopes = slices.Clone(oauth.Scopes) // what is asked for does not depend on where
+	}
+	if !ofTemplate(app.template, app.Connection.Endpoint) {
 		return
 	}
 	if !app.given("connection.auth.authorize_url") {
@@ -191,9 +197,6 @@ func (app *Application) completeAuth() {
 	}
 	if !app.given("connection.auth.token_url") {
 		auth.TokenURL = oauth.TokenURL
-	}
-	if !app.given("connection.auth.scopes") {
-		auth.Scopes = slices.Clone(oauth.Scopes)
 	}
 }
 

@@ -8,3 +8,5 @@
 //
 // Start at [New].
 package web
+
+//go:generate ../../.cache/bin/templ generate -include-version=false

@@ -9,5 +9,3 @@
 // The pages are templ components (*.templ); `go generate ./...` writes the *_templ.go beside them.
 // Start at [New].
 package account
-
-//go:generate ../../../.cache/bin/templ generate

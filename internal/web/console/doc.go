@@ -5,8 +5,6 @@
 // script; htmx makes lists answer while one types and progress move. Every page and every wish is a
 // row of the table in routes.go, with the role that it needs.
 //
-// The pages are templ components (*.templ); `go generate ./...` writes the *_templ.go beside them.
+// The pages are templ components (*.templ); `go generate ./internal/web` writes the *_templ.go beside them.
 // Start at [New].
 package console
-
-//go:generate ../../../.cache/bin/templ generate -include-version=false
