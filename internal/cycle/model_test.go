@@ -74,7 +74,6 @@ type person struct {
 	direct            bool // assigned by name
 	may               state
 	rejected          bool // a removal was rejected: it may be missing
-	strayed           bool // the account was changed by hand in a way that is only reported
 }
 
 // team is the model's view of a group.

@@ -29,7 +29,10 @@ func TestTwoNewcomersWithOneIdentity(t *testing.T) {
 			t.Errorf("%d accounts, want bob's alone", n)
 		}
 		w.set("twin", "emails", []any{map[string]any{"value": "twin@example.org", "type": "work", "primary": true}})
-		w.expect(w.sync(), map[string]int{"create": 2, "update": 1})
+		// Both join the group together, or one after the other: that depends on when their accounts are known.
+		if r := w.sync(); r.Summary["create"] != 2 || r.Summary["update"] < 1 || r.Summary["update"] > 2 || r.Failed != 0 {
+			t.Errorf("%v, %d failed", r.Summary, r.Failed)
+		}
 		w.groupMembers("Engineering", "ada", "twin", "bob")
 		w.again()
 	})
