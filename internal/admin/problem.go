@@ -79,7 +79,11 @@ var kinds = []func(error) *Problem{
 		return &Problem{Exit: ExitUsage, Code: "mapping", Message: ps.Error(), Next: "correct the mapping and apply it with `muster config apply`"}
 	}),
 	as(func(e *cycle.ErrBusy) *Problem {
-		return &Problem{Exit: ExitInternal, Code: string(store.ErrInUse), Message: e.Error(), Next: "wait until that cycle has ended, then try again"}
+		p := &Problem{Exit: ExitInternal, Code: string(store.ErrInUse), Message: e.Error(), Next: "wait until that cycle has ended, then try again"}
+		if e.Asked {
+			p.Next = "that cycle has been asked to do it at once and goes on with it; `muster logs` shows when it is done"
+		}
+		return p
 	}),
 	as(func(e *cycle.ErrPlanStale) *Problem {
 		return &Problem{Exit: ExitUsage, Code: "plan_stale", Message: stale(e), Next: "make a new plan with `muster plan`"}

@@ -241,7 +241,7 @@ type Run struct {
 	CycleID     string  `json:"cycle_id"`
 	Summary     Summary `json:"summary"`
 	Failed      int     `json:"failed"`
-	Requests    int64   `json:"requests"` // every HTTP request, reads and repeats too
+	Requests    int64   `json:"requests"` // every HTTP request, reads and repeats too; 0 where a cycle that ran already did it among others
 	DurationMS  int64   `json:"duration_ms"`
 }
 
@@ -287,6 +287,11 @@ func (d *Desk) run(ctx context.Context, app *provision.Application, o cycle.Opti
 	if err != nil {
 		return Run{}, err
 	}
+	return d.ran(ctx, app, o, report)
+}
+
+// ran writes down who had a cycle run, and tells what it did.
+func (d *Desk) ran(ctx context.Context, app *provision.Application, o cycle.Options, report *cycle.Report) (Run, error) {
 	c := report.Cycle
 	run := Run{
 		Application: app.Name, Cycle: c.Type, CycleID: c.ID, Summary: summaryOf(report.Summary), Failed: report.Failed,
@@ -344,9 +349,26 @@ func (d *Desk) Provision(ctx context.Context, name string, kind directory.Kind, 
 			return out, err
 		}
 		out.Run = Run{Application: app.Name, Cycle: plan.Cycle, CycleID: plan.ID, Summary: plan.Summary, DurationMS: time.Since(begin).Milliseconds()}
-	} else if out.Run, err = d.run(ctx, app, o); err != nil {
+		return d.steps(ctx, app, out)
+	}
+	report, err := d.engine.Run(ctx, app, o)
+	if err != nil {
 		return out, err
 	}
+	if out.Run, err = d.ran(ctx, app, o, report); err != nil {
+		return out, err
+	}
+	if report.Operations == nil {
+		return d.steps(ctx, app, out)
+	}
+	for _, op := range report.Operations {
+		out.Operations = append(out.Operations, recordOf(op, app.Name))
+	}
+	return out, nil
+}
+
+// steps fills in the operations of a cycle that was for one object.
+func (d *Desk) steps(ctx context.Context, app *provision.Application, out Provision) (Provision, error) {
 	ops, err := d.store.Operations(ctx, out.CycleID, nil, nil, pageSize)
 	for _, op := range ops {
 		out.Operations = append(out.Operations, recordOf(op, app.Name))

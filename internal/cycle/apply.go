@@ -250,21 +250,26 @@ func (d *dispatcher) idle(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// gatherMore has decided what changed since the pass last looked. Passes for one object and for a
+// gatherMore has decided what changed since the pass last looked, and what somebody wants at once. Passes for one object and for a
 // saved plan look only once.
 func (d *dispatcher) gatherMore(ctx context.Context) error {
 	if d.opts.Object != "" || d.opts.PlanID != "" {
 		return nil
 	}
 	before := d.planned
+	if err := d.takeRequests(ctx); err != nil {
+		return err
+	}
 	if err := d.gatherChanges(ctx, false); err != nil {
 		return err
 	}
-	if d.planned == before {
-		return nil
+	if d.planned > before {
+		d.empty, d.fresh = false, min(taken, d.planned-before)
+		if err := d.guard(ctx); err != nil {
+			return err
+		}
 	}
-	d.empty, d.fresh = false, min(taken, d.planned-before)
-	return d.guard(ctx)
+	return d.requestsDecided(ctx)
 }
 
 // fetch moves operations into the queue that were durably marked as applying.
@@ -380,7 +385,7 @@ func (d *dispatcher) mayBegin(w *work) bool {
 	if d.running[w.Source.ID] {
 		return false
 	}
-	if w.Kind == directory.KindGroup && len(w.Add) > 0 && len(d.rank) > 0 {
+	if w.Kind == directory.KindGroup && len(w.Add) > 0 && len(d.rank) > 0 && w.Urgency != provision.OnDemand {
 		return false // its members' accounts are on their way
 	}
 	for _, id := range w.ReferenceIDs() {

@@ -89,6 +89,9 @@ type Report struct {
 	Cycle   *store.Cycle
 	Summary map[string]int // by action, of what was done; "held" as it stands
 	Failed  int
+	// Operations are those of one object that a cycle which ran already provisioned on demand: that cycle is
+	// the one named, of everybody else's work it tells nothing here. nil for a pass of one's own.
+	Operations []*store.Operation
 	// Stopped is why the pass ended before its work was done (credentials, target), nil otherwise.
 	Stopped *connector.Error
 }

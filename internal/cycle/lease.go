@@ -14,7 +14,10 @@ import (
 )
 
 // ErrBusy says that another cycle, here or on another node, has the application's lease.
-type ErrBusy struct{ App, Node string }
+type ErrBusy struct {
+	App, Node string
+	Asked     bool // it has taken up what it was asked to do at once, and has not ended it
+}
 
 func (e *ErrBusy) Error() string {
 	return fmt.Sprintf("%s is being provisioned by %s", e.App, e.Node)

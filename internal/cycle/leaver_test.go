@@ -47,15 +47,9 @@ func TestLeaverBeforeTwentyThousandJoiners(t *testing.T) {
 		t.Skip("it plans 20,000 accounts")
 	}
 	w := onSQLite(t)
-	template, err := gallery.Lookup("slack")
-	if err != nil {
-		t.Fatal(err)
-	}
-	em := slackemulator.New(slackemulator.Options{})
-	em.AddToken(slackemulator.Token{Value: "xoxp-leaver", Scopes: []string{"admin"}})
-	var creates, throttled atomic.Int64
+	var creates atomic.Int64
 	left, began := make(chan string, 1), make(chan bool)
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	throttled := w.onSlack(func(r *http.Request) {
 		switch {
 		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Users"):
 			if creates.Add(1) == 25 { // the burst is over
@@ -67,20 +61,7 @@ func TestLeaverBeforeTwentyThousandJoiners(t *testing.T) {
 			default:
 			}
 		}
-		em.ServeHTTP(statusWatch{rw, &throttled}, r)
-	}))
-	t.Cleanup(server.Close)
-	limiter := connector.NewLimiter(template.Limits)
-	w.engine.Open = func(_ context.Context, app *provision.Application) (cycle.Target, error) {
-		made, err := slack.New(slack.Options{
-			Connection: app.Connection, Token: "xoxp-leaver", Limiter: limiter,
-			Users: targets(t, directory.KindUser, app.Mappings.Users), Groups: targets(t, directory.KindGroup, app.Mappings.Groups),
-		})
-		return cycle.Target{Connector: made, Concurrency: 16}, err
-	}
-	app := template.Application()
-	app.Name, app.Connection.Endpoint, app.Connection.WebAPI, app.Provisioning.Scope = "target", server.URL+"/scim/v2/", "", "all"
-	w.app = &app
+	})
 	w.save()
 	w.user("leaver")
 	w.expect(w.sync(), map[string]int{"create": 1})
@@ -128,6 +109,35 @@ func TestLeaverBeforeTwentyThousandJoiners(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// onSlack makes the application one of an emulated Slack with its limits, which tells of each request
+// before it answers, and counts those that it turns away.
+func (w *world) onSlack(told func(*http.Request)) (throttled *atomic.Int64) {
+	w.t.Helper()
+	template, err := gallery.Lookup("slack")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	em, throttled := slackemulator.New(slackemulator.Options{}), &atomic.Int64{}
+	em.AddToken(slackemulator.Token{Value: "xoxp-world", Scopes: []string{"admin"}})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		told(r)
+		em.ServeHTTP(statusWatch{rw, throttled}, r)
+	}))
+	w.t.Cleanup(server.Close)
+	limiter := connector.NewLimiter(template.Limits)
+	w.engine.Open = func(_ context.Context, app *provision.Application) (cycle.Target, error) {
+		made, err := slack.New(slack.Options{
+			Connection: app.Connection, Token: "xoxp-world", Limiter: limiter,
+			Users: targets(w.t, directory.KindUser, app.Mappings.Users), Groups: targets(w.t, directory.KindGroup, app.Mappings.Groups),
+		})
+		return cycle.Target{Connector: made, Concurrency: 16}, err
+	}
+	app := template.Application()
+	app.Name, app.Connection.Endpoint, app.Connection.WebAPI, app.Provisioning.Scope = "target", server.URL+"/scim/v2/", "", "all"
+	w.app = &app
+	return throttled
 }
 
 // statusWatch counts the answers that throttle.

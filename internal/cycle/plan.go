@@ -230,7 +230,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	if id := managerOf(c); id != "" {
 		op.Names = map[string]string{id: c.facts.Manager}
 	}
-	if r.opts.Object != "" && op.Urgency != provision.Removal {
+	if (r.opts.Object != "" || len(r.asked[demand{c.Kind, c.Subject.ID}]) > 0) && op.Urgency != provision.Removal {
 		op.Urgency = provision.OnDemand
 	}
 	op.Steps = slices.Insert(op.Steps, 0, provision.Step{Name: "import", Status: "success", Description: importDescription(c)})
@@ -280,6 +280,9 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 	row := &store.Operation{
 		Operation: *op, ID: r.engine.Store.NewID(), AppID: r.app.ID, CycleID: r.cycle.ID, State: store.Planned, Rank: c.rank,
 		Error: op.Failure, Approved: r.opts.ApproveHeld, InitiatedBy: r.opts.Initiator, Created: r.now,
+	}
+	if asked := r.asked[demand{c.Kind, c.Subject.ID}]; len(asked) > 0 {
+		row.InitiatedBy = asked[0].Initiator
 	}
 	if at := r.since[c.Subject.ID]; at > 0 {
 		row.Changed = time.UnixMilli(at).UTC()

@@ -38,6 +38,7 @@ type run struct {
 	storing chan error                     // the slice of the plan that is being stored, see storeBehind
 	waiting []store.Waiting                // who of the objects just decided about waits for whom
 	since   map[string]int64               // when the changes were committed that the pass follows, by object
+	asked   map[demand][]store.Request     // what somebody wants at once and is not decided about
 	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
 	drift  *drift   // of a reconcile
@@ -84,13 +85,9 @@ func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Optio
 
 // carryOn is [Engine.Run] for an application that has been opened.
 func (e *Engine) carryOn(ctx context.Context, app *application, opts Options) (*Report, error) {
-	wait := leaseWait
-	if opts.Scheduled {
-		wait = 0
-	}
-	held, err := e.lease(ctx, &app.Application, e.Store.NewID(), wait, !opts.Scheduled)
-	if err != nil {
-		return nil, err
+	held, done, err := e.mayWrite(ctx, &app.Application, opts)
+	if err != nil || done != nil {
+		return done, err
 	}
 	defer held.release()
 	if _, _, err := e.Store.RecoverOperations(held.open, app.ID); err != nil {
@@ -109,6 +106,19 @@ func (e *Engine) carryOn(ctx context.Context, app *application, opts Options) (*
 	}
 	rest()
 	return r.finish(reading, err)
+}
+
+// mayWrite takes the lease for a pass. A pass for one object may turn out to be done by another.
+func (e *Engine) mayWrite(ctx context.Context, app *provision.Application, opts Options) (*hold, *Report, error) {
+	if opts.Object != "" {
+		return e.onDemand(ctx, app, opts)
+	}
+	wait := leaseWait
+	if opts.Scheduled {
+		wait = 0
+	}
+	held, err := e.lease(ctx, app, e.Store.NewID(), wait, !opts.Scheduled)
+	return held, nil, err
 }
 
 // Plan makes one pass that decides everything and sends no write. The plan is stored and can be run

@@ -60,6 +60,8 @@ const (
 	plansKept = provision.Duration(7 * 24 * time.Hour)
 	// messagesKept is how long it shows what people were told. What is behind it stands in the logs.
 	messagesKept = provision.Duration(30 * 24 * time.Hour)
+	// requestsKept is longer than anybody waits for a request to be dealt with.
+	requestsKept = provision.Duration(time.Hour)
 	// feedMargin keeps entries that a cycle may be about to ask for although no application needs them
 	// by its watermark: it reads the feed's end first and everybody after.
 	feedMargin = 24 * time.Hour
@@ -108,6 +110,7 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 		{r.Cycles, "cycles", "finished_at < $1" + empty},
 		{r.Audit, "audit", "at < $1"},
 		{messagesKept, "messages", "ended_at < $1"},
+		{requestsKept, "requests", "created_at < $1"},
 		{messagesKept, "notices", "resolved_at < $1 and pending = ''"},
 	} {
 		if log.keep == 0 {

@@ -1,0 +1,190 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// askTime is how long somebody who wants one object provisioned waits for the cycle that runs, which may
+// be reading a whole directory before it sends anything; askLook is how often it is looked how that stands.
+const (
+	askTime = 2 * time.Minute
+	askLook = 100 * time.Millisecond
+)
+
+// onDemand has one object provisioned at once. While a cycle of the application runs, here or on another
+// node, that cycle is asked to: one target has one writer. It returns the lease instead of a report where
+// the caller is the one to do it.
+func (e *Engine) onDemand(ctx context.Context, app *provision.Application, opts Options) (*hold, *Report, error) {
+	held, busy, err := e.tryLease(ctx, app)
+	if busy == nil {
+		return held, nil, err
+	}
+	// Whoever asks wants everything, also what an import that is not over has brought.
+	if err := e.Store.LetIn(ctx, true); err != nil {
+		return nil, nil, err
+	}
+	began := e.Store.Now()
+	asked := &store.Request{AppID: app.ID, Kind: opts.Kind, ObjectID: opts.Object, Initiator: opts.Initiator}
+	if err := e.Store.AddRequest(ctx, asked); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		end, done := recording(ctx)
+		defer done()
+		if err := e.Store.Withdraw(end, asked); err != nil {
+			e.Log.Warn("a request could not be withdrawn; the next cycle looks at its object once more", "app", app.Name, "error", err)
+		}
+	}()
+	look, end := time.NewTicker(askLook), time.After(askTime)
+	defer look.Stop()
+	for {
+		reply, err := e.Store.Reply(ctx, asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if reply.Over {
+			report, err := e.replied(ctx, app, reply, began)
+			return nil, report, err
+		}
+		if !reply.Leased {
+			if held, busy, err = e.tryLease(ctx, app); busy == nil {
+				return e.orReplied(ctx, held, err, asked, began)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-end:
+			busy.Asked = reply.CycleID != ""
+			return nil, nil, busy
+		case <-look.C:
+		}
+	}
+}
+
+// tryLease takes the lease when nobody has it, and tells apart that somebody does.
+func (e *Engine) tryLease(ctx context.Context, app *provision.Application) (held *hold, busy *ErrBusy, err error) {
+	held, err = e.lease(ctx, app, e.Store.NewID(), 0, true)
+	if errors.As(err, &busy) {
+		return nil, busy, nil
+	}
+	return held, nil, err
+}
+
+// orReplied looks once more, with the lease, whether the cycle that has just ended did what was asked.
+func (e *Engine) orReplied(ctx context.Context, held *hold, err error, asked *store.Request, began time.Time) (*hold, *Report, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	reply, err := e.Store.Reply(ctx, asked)
+	if err == nil && !reply.Over {
+		return held, nil, nil
+	}
+	defer held.release()
+	if err != nil {
+		return nil, nil, err
+	}
+	report, err := e.replied(ctx, held.app, reply, began)
+	return nil, report, err
+}
+
+// replied is the report of what another cycle did for one object.
+func (e *Engine) replied(ctx context.Context, app *provision.Application, reply *store.Reply, began time.Time) (*Report, error) {
+	c, err := e.Store.CycleByID(ctx, app.ID, reply.CycleID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.Store.Progress(ctx, app.ID)
+	if err != nil {
+		return nil, err
+	}
+	did := append([]*store.Operation{}, reply.Operations...)
+	// What was in the queue already is followed by the decision that nothing more is needed.
+	if slices.ContainsFunc(did, func(o *store.Operation) bool { return o.State != store.Skipped }) {
+		did = slices.DeleteFunc(did, func(o *store.Operation) bool { return o.State == store.Skipped })
+	}
+	report := &Report{Summary: map[string]int{"held": p.Held}, Operations: did}
+	for _, o := range did {
+		switch o.State {
+		case store.Applied:
+			report.Summary[string(o.Action)]++
+		case store.Skipped:
+			report.Summary["skip"]++
+		case store.Failed:
+			report.Failed++
+		}
+	}
+	c.Type, c.Started, c.Finished, c.Requests, c.Summary, c.Failed = OnDemand, began, e.Store.Now(), 0, report.Summary, report.Failed
+	report.Cycle = c
+	return report, nil
+}
+
+// demand is an object that somebody wants provisioned at once.
+type demand struct {
+	kind directory.Kind
+	id   string
+}
+
+// takeRequests takes up what somebody wants provisioned at once: the object is decided about anew, and
+// what waits for it in the queue moves to the front.
+func (d *dispatcher) takeRequests(ctx context.Context) error {
+	asked, err := d.engine.Store.TakeRequests(ctx, d.app.ID, d.cycle.ID)
+	for _, q := range asked {
+		o := demand{q.Kind, q.ObjectID}
+		if d.asked == nil {
+			d.asked = map[demand][]store.Request{}
+		}
+		if d.asked[o] = append(d.asked[o], q); len(d.asked[o]) == 1 {
+			d.later = append(d.later, store.Later{Kind: q.Kind, ID: q.ObjectID})
+		}
+		d.hurry(q.ObjectID)
+	}
+	if len(asked) > 0 {
+		d.sort()
+	}
+	return err
+}
+
+// hurry makes what is queued for an object as urgent as if it had been planned on demand, with the
+// managers that it waits for.
+func (d *dispatcher) hurry(id string) {
+	for _, w := range d.queue {
+		if w.Source.ID != id || w.Urgency <= provision.OnDemand {
+			continue
+		}
+		w.Urgency = provision.OnDemand
+		for _, manager := range w.ReferenceIDs() {
+			d.hurry(manager)
+		}
+	}
+}
+
+// requestsDecided tells those whose object has been decided about; of others an operation is under
+// way, and they are decided about when it has ended.
+func (d *dispatcher) requestsDecided(ctx context.Context) error {
+	if len(d.asked) == 0 {
+		return nil
+	}
+	waits := map[demand]bool{}
+	for _, l := range d.later {
+		waits[demand{l.Kind, l.ID}] = true
+	}
+	var ids []string
+	for o, requests := range d.asked {
+		if waits[o] {
+			continue
+		}
+		for _, q := range requests {
+			ids = append(ids, q.ID)
+		}
+		delete(d.asked, o)
+	}
+	return d.engine.Store.RequestsDecided(ctx, ids)
+}
