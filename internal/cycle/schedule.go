@@ -44,6 +44,12 @@ func (s *Schedule) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	switch moved, err := s.engine.Store.RightClock(ctx); {
+	case err != nil:
+		s.engine.Log.Warn("what waits for a time before the clock was set back could not be found; it waits on", "error", err)
+	case moved > 0:
+		s.engine.Log.Warn("the clock was set back: what would wait for a time that cannot be meant is looked at now", "objects", moved)
+	}
 	s.look(ctx)
 	ready()
 	tick := time.NewTicker(every)
@@ -169,14 +175,11 @@ func passed(last time.Time, every time.Duration, now time.Time) bool {
 	if every <= 0 {
 		return false
 	}
-	return !last.Add(every).After(now) || last.After(now.Add(clockSlack))
+	return !last.Add(every).After(now) || last.After(now.Add(store.ClockSlack))
 }
 
-// clockSlack is how far the clocks of nodes may be apart without a time looking like one of the future.
-const clockSlack = time.Minute
-
 func probeDue(q *store.Quarantine, now time.Time) bool {
-	return !q.NextProbe.After(now) || q.Since.After(now.Add(clockSlack))
+	return !q.NextProbe.After(now) || q.Since.After(now.Add(store.ClockSlack))
 }
 
 // longestRetry is the longest pause before an application is tried again that Muster itself could not

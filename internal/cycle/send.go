@@ -356,7 +356,7 @@ func (r *run) skipped(w *work) store.Result {
 	l.Rematch = false
 	if w.Cause == provision.Leaving && l.Leaving.IsZero() {
 		l.Leaving = r.engine.Store.Now()
-		res.Due = append(res.Due, store.Due{Kind: w.Kind, ObjectID: w.Source.ID, At: l.Leaving.Add(r.grace()), Reason: "the grace period is over"})
+		res.Due = append(res.Due, store.Due{Kind: w.Kind, ObjectID: w.Source.ID, At: l.Leaving.Add(r.grace()), Reason: store.DueGrace})
 	}
 	res.Link = &l
 	return res
