@@ -50,6 +50,7 @@ type Store struct {
 	write    *sql.DB       // nil when read-only; one connection on SQLite
 	read     *sql.DB       // the same as write on PostgreSQL
 	queue    queue         // nil when read-only
+	queued   chan struct{} // told when a job was committed
 	queries  atomic.Int64
 	instance string // names this opening of the store, for leases
 	closed   atomic.Bool
@@ -64,7 +65,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Key != nil && len(c.Key) != 32 {
 		return nil, refuse(ErrInvalid, "`openssl rand -base64 32` makes one", "the key has %d bytes, not 32", len(c.Key))
 	}
-	s := &Store{data: c.Data, readOnly: c.ReadOnly, clock: c.Clock, log: c.Log, key: c.Key, instance: newID()}
+	s := &Store{data: c.Data, readOnly: c.ReadOnly, clock: c.Clock, log: c.Log, key: c.Key, instance: newID(), queued: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -133,6 +134,7 @@ type Tx struct {
 	pgx     pgx.Tx   // of a writing transaction on PostgreSQL: the same one, in the form that the queue takes
 	pending []Change // what the feed is told when the transaction ends
 	waking  []string // applications that get a job when the transaction ends
+	queued  bool     // a job was
 	arrival string   // id of the import that the changes belong to; "" when they go into the feed at once
 	shadow  bool     // nothing of this transaction will last, see shadow.go
 	newKey  []byte   // sealed secrets of this transaction, see adoptKey
@@ -158,6 +160,7 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 		return &Error{Kind: ErrReadOnly, Reason: "Muster's database was opened for reading only"}
 	}
 	for try := 1; ; try++ {
+		queued := false
 		err := s.writeOnce(ctx, func(tx *Tx) error {
 			if err := fn(tx); err != nil {
 				return err
@@ -165,8 +168,16 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 			if err := tx.adoptKey(ctx); err != nil {
 				return err
 			}
-			return tx.flush(ctx)
+			err := tx.flush(ctx)
+			queued = tx.queued
+			return err
 		})
+		if err == nil && queued {
+			select {
+			case s.queued <- struct{}{}:
+			default: // it is told already
+			}
+		}
 		if err == nil || try == attempts || !repeatable(err) {
 			return s.explain(err)
 		}
