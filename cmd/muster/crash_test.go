@@ -33,10 +33,10 @@ import (
 // while. After each round, in which people join, move, leave and return, the target must be as the file
 // says: nobody twice, nobody lost, nobody else touched, and hardly anything sent twice.
 //
-// MUSTER_CRASH_ROUNDS is how many rounds each database gets (default 20), MUSTER_CRASH_SEED repeats a run.
+// MUSTER_CRASH_ROUNDS is how many rounds each database and target get (default 5), MUSTER_CRASH_SEED repeats a run.
 func TestKilledBinary(t *testing.T) {
 	t.Parallel()
-	rounds := 20
+	rounds := 5
 	if n, err := strconv.Atoi(os.Getenv("MUSTER_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}

@@ -3,6 +3,7 @@ package cycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -187,7 +188,7 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 		Members: provision.Members{Add: w.Add}, Now: r.engine.Store.Now(),
 	})
 	op.References, op.Names, op.Hidden, op.Have = w.References, w.Names, w.Hidden, m.Account.Values
-	op.Urgency, op.Steps = w.Urgency, append(w.Steps, op.Steps...)
+	op.Urgency, op.Steps = w.Urgency, append(slices.Clip(w.Steps), op.Steps...)
 	next := *w
 	row := *w.Operation
 	row.Operation, row.Anew = *op, true

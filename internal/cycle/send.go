@@ -259,7 +259,8 @@ func (r *run) succeeded(w *work, change connector.Change, out connector.Outcome,
 		r.memberships(w, change, out, refs, &res)
 	}
 	res.Waits = refs.missing
-	op.Steps = append(op.Steps, provision.Step{Name: "export", Status: "success", Description: exported(w, verified)})
+	// Two operations that were one share their steps: what is added must not be seen by the other.
+	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "success", Description: exported(w, verified)})
 	return res
 }
 
@@ -373,6 +374,6 @@ func (r *run) failed(w *work, p provision.Problem, park bool) store.Result {
 	if !park {
 		e.Next = now.Add(provision.RetryAfter(e.Attempts, r.engine.Rand()))
 	}
-	op.Steps = append(op.Steps, provision.Step{Name: "export", Status: "failure", Description: p.Reason})
+	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "failure", Description: p.Reason})
 	return store.Result{Op: op, Escrow: e}
 }
