@@ -17,7 +17,7 @@ type Upload struct {
 	Columns map[string]string // of a CSV: attributes by title where they differ, "" leaves the column out
 }
 
-// Columns returns the titles of a CSV upload and the attribute that each is taken for, "" where it
+// Titles returns the titles of a CSV upload and the attribute that each is taken for, "" where it
 // would be left out; none for other formats.
 func (u Upload) Titles() (titles, attributes []string, err error) {
 	if !u.csv() {
