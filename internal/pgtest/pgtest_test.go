@@ -3,6 +3,7 @@ package pgtest_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/url"
 	"os"
@@ -45,6 +46,44 @@ func TestDatabasesAreEmptyAndApart(t *testing.T) {
 				t.Errorf("the database holds %d tables, want the one this test made", tables)
 			}
 		})
+	}
+}
+
+// What is put into a copy stays out of the others, and what was put into the first one is in all. What a process that is gone
+// left to be copied goes too.
+func TestCopiesAreFilledOnceAndApart(t *testing.T) {
+	t.Parallel()
+	server := connect(t, pgtest.Database(t))
+	left := "muster_template_" + strings.ToLower(rand.Text())
+	if _, err := server.Exec(t.Context(), "CREATE DATABASE "+left); err != nil {
+		t.Fatal(err)
+	}
+	fills := 0
+	fill := func(url string) error {
+		fills++
+		conn, err := pgx.Connect(context.Background(), url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(context.Background())
+		_, err = conn.Exec(context.Background(), "CREATE TABLE person (name text); INSERT INTO person VALUES ('ada')")
+		return err
+	}
+	for range 2 {
+		conn := connect(t, pgtest.Copy(t, fill))
+		var names int
+		if err := conn.QueryRow(t.Context(), "INSERT INTO person VALUES ('bob') RETURNING (SELECT count(*) FROM person)").Scan(&names); err != nil {
+			t.Fatal(err)
+		}
+		if names != 1 {
+			t.Errorf("%d names were there, want the one of the first database", names)
+		}
+	}
+	if fills != 1 {
+		t.Errorf("filled %d times", fills)
+	}
+	if err := server.QueryRow(t.Context(), "SELECT FROM pg_database WHERE datname = $1", left).Scan(); !errors.Is(err, pgx.ErrNoRows) {
+		t.Errorf("looking for the database of a process that is gone: %v", err)
 	}
 }
 

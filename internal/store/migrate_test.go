@@ -42,7 +42,7 @@ func first(t *testing.T, c store.Config, statements ...string) {
 // A database of the first release comes forward with what is in it.
 func TestMigratesFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
-	storetest.Configs(t, func(t *testing.T, c store.Config) {
+	storetest.Empty(t, func(t *testing.T, c store.Config) {
 		ctx := t.Context()
 		first(
 			t, c,

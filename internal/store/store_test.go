@@ -18,7 +18,7 @@ import (
 
 func TestOpenAgain(t *testing.T) {
 	t.Parallel()
-	storetest.Configs(t, func(t *testing.T, c store.Config) {
+	storetest.Empty(t, func(t *testing.T, c store.Config) {
 		for range 2 {
 			s, err := store.Open(t.Context(), c)
 			if err != nil {
@@ -36,7 +36,7 @@ func TestOpenAgain(t *testing.T) {
 
 func TestNodesStartTogether(t *testing.T) {
 	t.Parallel()
-	c := storetest.Postgres(t) // a data directory has one writer
+	c := storetest.EmptyPostgres(t) // a data directory has one writer
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
