@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -48,34 +49,11 @@ func (c *adminListCmd) Run(s *session) error {
 		}
 		t := table{head: []string{"*NAME", "!ROLE", "SIGNS IN BY", "!LAST SIGN-IN"}}
 		for _, a := range list {
-			t.add(a.Name, a.Role, waysIn(a), lastSignIn(a))
+			t.add(a.Name, a.Role, cmp.Or(strings.Join(admin.WaysIn(a), ", "), "nothing: needs a link"), lastSignIn(a))
 		}
 		t.write(s.out, s.width, s.paint)
 	})
 	return nil
-}
-
-// waysIn tells how somebody gets in.
-func waysIn(a store.Administrator) string {
-	var ways []string
-	for _, way := range []struct {
-		has  bool
-		name string
-	}{
-		{a.Password && a.Authenticator, "password and app"},
-		{a.Password && !a.Authenticator, "password"},
-		{a.Passkeys > 0, count(a.Passkeys, "passkey", "passkeys")},
-		{a.Issuer != "", "single sign-on"},
-		{a.Invited, "link not followed yet"},
-	} {
-		if way.has {
-			ways = append(ways, way.name)
-		}
-	}
-	if len(ways) == 0 {
-		return "nothing: needs a link"
-	}
-	return strings.Join(ways, ", ")
 }
 
 func lastSignIn(a store.Administrator) string {

@@ -8,13 +8,17 @@ import (
 )
 
 type auditCmd struct {
-	Since string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`
-	Limit int    `placeholder:"N" default:"100" help:"Only the newest so many (100)."`
+	Since  string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`
+	By     string `placeholder:"NAME" help:"Only what this one did."`
+	Action string `placeholder:"ACTION" help:"Only this action: create, update, delete, sync, …"`
+	Type   string `placeholder:"TYPE" help:"Only what was done to this: user, group, application, administrator, token, …"`
+	Object string `placeholder:"NAME" help:"Only what was done to whom or what is called so: name or id."`
+	Limit  int    `placeholder:"N" default:"100" help:"Only the newest so many (100)."`
 }
 
 // Run implements the verb.
 func (c *auditCmd) Run(s *session) error {
-	q := store.AuditQuery{Limit: c.Limit}
+	q := store.AuditQuery{Actor: c.By, Action: c.Action, Type: c.Type, Object: c.Object, Limit: c.Limit}
 	var err error
 	if c.Since != "" {
 		if q.Since, err = since(c.Since, time.Now()); err != nil {

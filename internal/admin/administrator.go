@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"net/url"
@@ -16,6 +17,29 @@ import (
 // Administrators returns everybody who may use the console, by name.
 func (d *Desk) Administrators(ctx context.Context) ([]store.Administrator, error) {
 	return d.store.Administrators(ctx)
+}
+
+// WaysIn tells how somebody gets in, for people.
+func WaysIn(a store.Administrator) (ways []string) {
+	passkeys := fmt.Sprintf("%d passkeys", a.Passkeys)
+	if a.Passkeys == 1 {
+		passkeys = "1 passkey"
+	}
+	for _, way := range []struct {
+		has  bool
+		name string
+	}{
+		{a.Password && a.Authenticator, "password and app"},
+		{a.Password && !a.Authenticator, "password"},
+		{a.Passkeys > 0, passkeys},
+		{a.Issuer != "", "single sign-on"},
+		{a.Invited, "link not followed yet"},
+	} {
+		if way.has {
+			ways = append(ways, way.name)
+		}
+	}
+	return ways
 }
 
 // Administrator returns one of them, by name or id.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/muster-id/muster/internal/directory"
@@ -103,6 +104,19 @@ func (d *Desk) Record(ctx context.Context, id string) (Record, error) {
 // AuditPage returns records of the audit log, the newest first.
 func (d *Desk) AuditPage(ctx context.Context, q store.AuditQuery) ([]store.Entry, error) {
 	return d.store.AuditLog(ctx, q)
+}
+
+// AuditLog yields all records of the audit log that a query picks, the newest first.
+func (d *Desk) AuditLog(ctx context.Context, q store.AuditQuery) iter.Seq2[store.Entry, error] {
+	q.Limit = pageSize
+	return pages(func(after string) ([]store.Entry, string, error) {
+		q.After = after
+		list, err := d.store.AuditLog(ctx, q)
+		if len(list) < q.Limit {
+			return list, "", err
+		}
+		return list, list[len(list)-1].ID, err
+	})
 }
 
 // Cycles returns cycles of an application, the newest first, from after an id on.

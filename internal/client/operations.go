@@ -122,7 +122,7 @@ func (c *Client) AuditPage(ctx context.Context, q store.AuditQuery) ([]store.Ent
 	if limit <= 0 {
 		limit = 100
 	}
-	r := request{method: http.MethodGet, path: []string{"audit"}, query: query("object", q.Object, "actor", q.Actor, "action", q.Action, "type", q.Type, "since", moment(q.Since), "cursor", q.After)}
+	r := request{method: http.MethodGet, path: []string{"audit"}, query: query("object", q.Object, "actor", q.Actor, "action", q.Action, "type", q.Type, "since", moment(q.Since), "until", moment(q.Until), "cursor", q.After)}
 	r.query.Set("limit", fmt.Sprint(min(limit, 500)))
 	list := []store.Entry{}
 	for e, err := range pages(ctx, c, r, func(p api.Audit) ([]store.Entry, string) { return p.Entries, p.Next }) {

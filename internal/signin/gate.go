@@ -245,3 +245,21 @@ func sentence(s string) string {
 
 // Until returns how long it is until a time.
 func (g *Gate) Until(t time.Time) time.Duration { return t.Sub(g.store.Now()) }
+
+// Browser tells people which browser a session is in, as far as it says so itself.
+func Browser(agent string) string {
+	name, system := "A browser", ""
+	for _, known := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(agent, known[0]) {
+			name = known[1]
+			break
+		}
+	}
+	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "macOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, known[0]) {
+			system = " on " + known[1]
+			break
+		}
+	}
+	return name + system
+}

@@ -64,11 +64,12 @@ func document(doc map[string]any) sql.NullString {
 
 // AuditQuery picks records of the audit log.
 type AuditQuery struct {
-	Object string // id; "" for all
+	Object string // id or name; "" for all
 	Actor  string // "" for all, as the following two
 	Action string
 	Type   string
 	Since  time.Time // zero for all
+	Until  time.Time // zero for all
 	After  string    // id of the last record of the page before
 	Limit  int       // 0 is 100
 }
@@ -83,10 +84,14 @@ func (s *Store) AuditLog(ctx context.Context, q AuditQuery) ([]Entry, error) {
 	if q.Since.IsZero() {
 		args[0] = 0
 	}
-	for column, value := range map[string]string{"object_id = ": q.Object, "actor = ": q.Actor, "action = ": q.Action, "object_type = ": q.Type, "id < ": q.After} {
+	if !q.Until.IsZero() {
+		args = append(args, q.Until.UnixMilli())
+		where += fmt.Sprintf(" and at < $%d", len(args))
+	}
+	for is, value := range map[string]string{"$%d in (object_id, object_name)": q.Object, "actor = $%d": q.Actor, "action = $%d": q.Action, "object_type = $%d": q.Type, "id < $%d": q.After} {
 		if value != "" && storable(value) {
 			args = append(args, value)
-			where += fmt.Sprintf(" and %s$%d", column, len(args))
+			where += " and " + fmt.Sprintf(is, len(args))
 		}
 	}
 	entries, err := read(ctx, s, func(tx *Tx) ([]Entry, error) {

@@ -97,14 +97,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (s *Server) audit() {
 	type page struct {
 		Paged
-		Object string    `query:"object" doc:"Only what was done to the object with this id."`
+		Object string    `query:"object" doc:"Only what was done to the object with this id or name."`
 		Actor  string    `query:"actor" doc:"Only what this one did."`
 		Action string    `query:"action" doc:"Only this action: create, update, delete, sync, …"`
 		Type   string    `query:"type" doc:"Only objects of this type: user, group, application, token, …"`
 		Since  time.Time `query:"since" doc:"Only what is younger."`
+		Until  time.Time `query:"until" doc:"Only what is older."`
 	}
 	route(s, operation(http.MethodGet, "/audit", "list-audit", "The audit log: what administrators did, the newest first"), func(ctx context.Context, d *admin.Desk, in *page) (*answer[api.Audit], error) {
-		entries, err := d.AuditPage(ctx, store.AuditQuery{Object: in.Object, Actor: in.Actor, Action: in.Action, Type: in.Type, Since: in.Since, After: in.Cursor, Limit: in.Limit})
+		entries, err := d.AuditPage(ctx, store.AuditQuery{Object: in.Object, Actor: in.Actor, Action: in.Action, Type: in.Type, Since: in.Since, Until: in.Until, After: in.Cursor, Limit: in.Limit})
 		out := api.Audit{Entries: entries}
 		if len(entries) == in.Limit {
 			out.Next = entries[len(entries)-1].ID

@@ -261,21 +261,3 @@ func endSession(rq *request) error {
 	}
 	return rq.to("/profile?done=ended")
 }
-
-// browser tells people which browser a session is in, as far as it says so itself.
-func browser(agent string) string {
-	name, system := "A browser", ""
-	for _, known := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
-		if strings.Contains(agent, known[0]) {
-			name = known[1]
-			break
-		}
-	}
-	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "macOS"}, {"Linux", "Linux"}} {
-		if strings.Contains(agent, known[0]) {
-			system = " on " + known[1]
-			break
-		}
-	}
-	return name + system
-}

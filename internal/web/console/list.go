@@ -46,16 +46,25 @@ func formTarget(f userForm) string {
 
 func headerNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
-// differences compares what an audit record says of before and after.
-func differences(e store.Entry) []provision.Change {
-	var out []provision.Change
+// differences compares what an audit record says of before and after, down to the single value.
+func differences(e store.Entry) []provision.Change { return differing(nil, "", e.Before, e.After) }
+
+func differing(out []provision.Change, path string, before, after map[string]any) []provision.Change {
 	keys := map[string]any{}
-	maps.Copy(keys, e.Before)
-	maps.Copy(keys, e.After)
+	maps.Copy(keys, before)
+	maps.Copy(keys, after)
 	for _, k := range sorted(keys) {
-		if !reflect.DeepEqual(e.Before[k], e.After[k]) {
-			out = append(out, provision.Change{Attribute: k, Old: e.Before[k], New: e.After[k]})
+		old, now := before[k], after[k]
+		if reflect.DeepEqual(old, now) {
+			continue
 		}
+		deeper, wasDocument := old.(map[string]any)
+		further, isDocument := now.(map[string]any)
+		if (wasDocument || old == nil) && (isDocument || now == nil) {
+			out = differing(out, path+k+".", deeper, further)
+			continue
+		}
+		out = append(out, provision.Change{Attribute: path + k, Old: old, New: now})
 	}
 	return out
 }

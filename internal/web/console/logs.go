@@ -1,16 +1,12 @@
 package console
 
 import (
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/provision"
-	"github.com/muster-id/muster/internal/store"
 )
 
 // logList is a page of the provisioning log.
@@ -79,72 +75,50 @@ func (c *console) exportLogs(rq *request) error {
 		return err
 	}
 	l.Filter.Last = 0
-	write, kind, name := jsonRecords, "application/x-ndjson", "muster-log.ndjson"
-	if rq.FormValue("format") == "csv" {
-		write, kind, name = csvRecords, "text/csv; charset=utf-8", "muster-log.csv"
-	}
-	rq.w.Header().Set("Content-Type", kind)
-	rq.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	if err := write(rq, l.Filter); err != nil {
-		c.Log.Warn("an export of the log broke off", "error", err)
-		panic(http.ErrAbortHandler) // what breaks off must not look whole
-	}
-	return nil
+	return export(c, rq, "muster-log", rq.desk.Log(rq.Context(), l.Filter), logColumns)
 }
 
-func jsonRecords(rq *request, f admin.LogFilter) error {
-	e := json.NewEncoder(rq.w)
-	for r, err := range rq.desk.Log(rq.Context(), f) {
-		if err == nil {
-			err = e.Encode(r)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+// logColumns are the columns of the provisioning log as a table.
+var logColumns = []column[admin.Record]{
+	{"time", func(r admin.Record) string { return stamp(r.Time) }},
+	{"application", func(r admin.Record) string { return r.Application }},
+	{"action", func(r admin.Record) string { return string(r.Action) }},
+	{"status", func(r admin.Record) string { return r.Status }},
+	{"type", func(r admin.Record) string { return string(r.Type) }},
+	{"source", func(r admin.Record) string { return r.Source.Name }},
+	{"source id", func(r admin.Record) string { return r.Source.ID }},
+	{"target", func(r admin.Record) string { return r.Target.Name }},
+	{"target id", func(r admin.Record) string { return said(r.Target.ID) }},
+	{"reason", func(r admin.Record) string { return r.Reason }},
+	{"changes", func(r admin.Record) string { return changesLine(r.Changes) }},
+	{"verified", func(r admin.Record) string { return fmt.Sprint(r.Verified) }},
+	{"error", func(r admin.Record) string { return failureOf(r).Reason }},
+	{"recommendation", func(r admin.Record) string { return failureOf(r).Recommendation }},
+	{"initiated by", func(r admin.Record) string { return r.InitiatedBy }},
+	{"cycle", func(r admin.Record) string { return r.CycleID }},
 }
 
-func csvRecords(rq *request, f admin.LogFilter) error {
-	w := csv.NewWriter(rq.w)
-	if err := w.Write([]string{"time", "application", "action", "status", "type", "source", "source id", "target", "target id", "reason", "changes", "verified", "error", "recommendation", "initiated by", "cycle"}); err != nil {
-		return err
+func failureOf(r admin.Record) admin.RecordError {
+	if r.Error == nil {
+		return admin.RecordError{}
 	}
-	for r, err := range rq.desk.Log(rq.Context(), f) {
-		if err != nil {
-			return err
-		}
-		problem, advice := "", ""
-		if r.Error != nil {
-			problem, advice = r.Error.Reason, r.Error.Recommendation
-		}
-		id := ""
-		if r.Target.ID != nil {
-			id = *r.Target.ID
-		}
-		var changes []string
-		for _, ch := range r.Changes {
-			changes = append(changes, fmt.Sprintf("%s: %s -> %s", short(ch.Attribute), shown(ch.Old), shown(ch.New)))
-		}
-		row := []string{stamp(r.Time), r.Application, string(r.Action), r.Status, string(r.Type), r.Source.Name, r.Source.ID, r.Target.Name, id, r.Reason, strings.Join(changes, "; "), fmt.Sprint(r.Verified), problem, advice, r.InitiatedBy, r.CycleID}
-		for i := range row {
-			row[i] = harmless(row[i])
-		}
-		if err := w.Write(row); err != nil {
-			return err
-		}
-	}
-	w.Flush()
-	return w.Error()
+	return *r.Error
 }
 
-// harmless keeps a spreadsheet from taking a person's name for a formula
-// (https://owasp.org/www-community/attacks/CSV_Injection).
-func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
+func said(s *string) string {
+	if s == nil {
+		return ""
 	}
-	return s
+	return *s
+}
+
+// changesLine writes changes in one line.
+func changesLine(list []provision.Change) string {
+	lines := make([]string, len(list))
+	for i, ch := range list {
+		lines[i] = fmt.Sprintf("%s: %s -> %s", short(ch.Attribute), shown(ch.Old), shown(ch.New))
+	}
+	return strings.Join(lines, "; ")
 }
 
 // shown writes one side of a change.
@@ -166,22 +140,4 @@ func (c *console) record(rq *request) error {
 		return err
 	}
 	return rq.ok(recordPage(rq.page.titled(string(r.Action)+" "+r.Source.Name, crumb{"Provisioning logs", "/logs"}), r))
-}
-
-type auditPageView struct {
-	Entries []store.Entry
-	After   string
-	Next    string
-}
-
-func (c *console) audit(rq *request) error {
-	v := auditPageView{After: rq.FormValue("after")}
-	var err error
-	if v.Entries, err = rq.desk.AuditPage(rq.Context(), store.AuditQuery{Object: rq.FormValue("object"), After: v.After, Limit: pageSize}); err != nil {
-		return err
-	}
-	if len(v.Entries) == pageSize {
-		v.Next = v.Entries[pageSize-1].ID
-	}
-	return rq.ok(auditPage(rq.page.titled("Audit log"), v))
 }

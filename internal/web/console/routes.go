@@ -95,6 +95,19 @@ var routes = []route{
 	{pattern: "POST /notifications/webhooks/{id}/remove", role: admin.Admin, nav: "notifications", do: (*console).removeWebhook},
 	{pattern: "POST /notifications/test", role: admin.Admin, nav: "notifications", do: (*console).testNotifications},
 	{pattern: "GET /audit", role: admin.Reader, nav: "audit", do: (*console).audit},
+	{pattern: "GET /audit/export", role: admin.Reader, do: (*console).exportAudit},
+
+	{pattern: "GET /administrators", role: admin.Owner, nav: "administrators", do: (*console).administrators},
+	{pattern: "POST /administrators", role: admin.Owner, nav: "administrators", do: (*console).addAdministrator},
+	{pattern: "GET /administrators/{id}", role: admin.Owner, nav: "administrators", do: (*console).administrator},
+	{pattern: "POST /administrators/{id}/role", role: admin.Owner, nav: "administrators", do: (*console).setRole},
+	{pattern: "POST /administrators/{id}/reset", role: admin.Owner, nav: "administrators", do: (*console).resetAdministrator},
+	{pattern: "POST /administrators/{id}/sessions", role: admin.Owner, nav: "administrators", do: (*console).endSessions},
+	{pattern: "POST /administrators/{id}/remove", role: admin.Owner, nav: "administrators", do: (*console).removeAdministrator},
+	{pattern: "GET /retention", role: admin.Reader, nav: "retention", do: (*console).retention},
+	{pattern: "POST /retention", role: admin.Owner, nav: "retention", do: (*console).saveRetention},
+	{pattern: "GET /backup", role: admin.Owner, nav: "backup", do: (*console).backup},
+	{pattern: "POST /backup", role: admin.Owner, nav: "backup", do: (*console).downloadBackup},
 }
 
 // navigation is the menu, in groups. An entry is shown to whoever may open its page.
@@ -105,8 +118,15 @@ var navigation = []struct {
 	{"", []entry{{"home", "/", "Home", admin.Reader}}},
 	{"Directory", []entry{{"users", "/users", "Users", admin.Reader}, {"groups", "/groups", "Groups", admin.Reader}, {"import", "/import", "Import", admin.Admin}}},
 	{"Applications", []entry{{"applications", "/applications", "Applications", admin.Reader}, {"provisioning", "/provisioning", "Outbound Provisioning", admin.Reader}}},
-	{"Monitoring", []entry{{"logs", "/logs", "Provisioning logs", admin.Reader}, {"audit", "/audit", "Audit log", admin.Reader}}},
-	{"Settings", []entry{{"tokens", "/tokens", "API tokens", admin.Owner}, {"notifications", "/notifications", "Notifications", admin.Admin}}},
+	{"Monitoring", []entry{{"logs", "/logs", "Provisioning logs", admin.Reader}}},
+	{"Settings", []entry{
+		{"administrators", "/administrators", "Administrators", admin.Owner},
+		{"tokens", "/tokens", "API tokens", admin.Owner},
+		{"notifications", "/notifications", "Mail and webhooks", admin.Admin},
+		{"retention", "/retention", "Retention", admin.Reader},
+		{"audit", "/audit", "Audit log", admin.Reader},
+		{"backup", "/backup", "Backup", admin.Owner},
+	}},
 }
 
 type entry struct {

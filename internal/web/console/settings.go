@@ -72,7 +72,7 @@ func (c *console) showNotifications(rq *request, status int, v notificationsView
 	if v.Notifications, err = rq.desk.Notifications(rq.Context()); err != nil {
 		return err
 	}
-	rq.show(status, notificationsPage(rq.page.titled("Notifications"), v))
+	rq.show(status, notificationsPage(rq.page.titled("Mail and webhooks"), v))
 	return nil
 }
 

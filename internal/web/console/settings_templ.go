@@ -117,7 +117,7 @@ func tokensPage(p page, v tokensView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = choice("role", "role", "reader", "reader", "reader: looks", "operator", "operator: runs, tests, approves", "admin", "admin: changes directory and applications", "owner", "owner: gives rights").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = choice("role", "role", "reader", roleOptions...).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -336,7 +336,7 @@ func notificationsPage(p page, v notificationsView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = head("Notifications").Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = head("Mail and webhooks").Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

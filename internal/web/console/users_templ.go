@@ -560,7 +560,7 @@ func userPage(p page, u profile) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = auditList(u.Audit).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = auditRows(u.Audit).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -1,0 +1,132 @@
+package web_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// owner is somebody who is signed in as an owner, in a browser.
+func (h *house) owner() *browser {
+	h.join("ada@example.org", admin.Owner)
+	return h.browser().enter("ada@example.org")
+}
+
+// An owner invites somebody, gives them another role, signs them out, resets and removes them.
+func TestAdministratorsInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	page := ada.visit("/administrators", url.Values{"name": {"grace@example.org"}, "role": {"reader"}}).says(t, http.StatusCreated, "Hand this link to")
+	link := regexp.MustCompile(`/link/[A-Z2-7]{52}`).FindString(page.text)
+	if link == "" {
+		t.Fatal("the page shows no link")
+	}
+	ada.visit("/administrators", nil).says(t, http.StatusOK, "grace@example.org")
+	if again := ada.visit("/administrators", nil); strings.Contains(again.text, "/link/") {
+		t.Error("the link is shown twice")
+	}
+	ada.visit("/administrators", url.Values{"name": {"GRACE@example.org"}, "role": {"reader"}}).says(t, http.StatusUnprocessableEntity, "already an administrator grace@example.org")
+
+	h.browser().visit(link, url.Values{"password": {password}, "again": {password}}).sent(t, "/")
+	grace := h.browser().enter("grace@example.org")
+	grace.visit("/users", nil).want(t, http.StatusOK)
+	who, err := h.desk.Administrator(t.Context(), "grace@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "/administrators/" + who.ID
+	grace.visit(at+"/role", url.Values{"role": {"owner"}}).says(t, http.StatusForbidden, "may not do this") // nobody raises themselves
+	ada.visit(at+"/role", url.Values{"role": {"operator"}}).sent(t, at)
+	grace.visit("/users", nil).sent(t, "/signin?next=%2Fusers")
+
+	grace = h.browser().enter("grace@example.org")
+	ada.visit(at, nil).says(t, http.StatusOK, "Sign out everywhere")
+	ada.visit(at+"/sessions", url.Values{}).sent(t, at)
+	grace.visit("/users", nil).sent(t, "/signin?next=%2Fusers")
+
+	ada.visit(at+"/reset", url.Values{}).says(t, http.StatusCreated, "Hand this link to")
+	ada.visit(at+"/remove", url.Values{}).sent(t, "/administrators")
+	ada.visit(at, nil).says(t, http.StatusNotFound, "there is no administrator")
+
+	// The last owner stays, and the page says why.
+	me, err := h.desk.Administrator(t.Context(), "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wish := range []string{"/remove", "/role"} {
+		ada.visit("/administrators/"+me.ID+wish, url.Values{"role": {"reader"}}).says(t, http.StatusUnprocessableEntity, "last owner who can sign in")
+	}
+}
+
+// The audit log answers who did what to whom, on the page and as files.
+func TestAuditInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"=cmd@example.org"}`).want(t, http.StatusCreated)
+	h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"bea@example.org"}`).want(t, http.StatusCreated)
+	ada.visit("/audit?type=user&object=bea@example.org", nil).says(t, http.StatusOK, "bea@example.org")
+	if page := ada.visit("/audit?type=user&object=bea@example.org", nil); strings.Contains(page.text, "cmd@example.org") {
+		t.Error("the filter by name lets others through")
+	}
+	ada.visit("/audit?actor=nobody", nil).says(t, http.StatusOK, "Nothing is recorded that fits.")
+
+	table := ada.visit("/audit/export?format=csv&type=user", nil).want(t, http.StatusOK)
+	if !strings.HasPrefix(table.text, "time,who,via,did,type,name,") || strings.Count(table.text, "\n") != 3 {
+		t.Errorf("the table is\n%s", table.text)
+	}
+	if !strings.Contains(table.text, ",'=cmd@example.org,") {
+		t.Errorf("a spreadsheet would take a name for a formula:\n%s", table.text)
+	}
+	lines := ada.visit("/audit/export?type=user", nil).want(t, http.StatusOK)
+	if strings.Count(lines.text, `"action":"create"`) != 2 || !strings.Contains(lines.header.Get("Content-Disposition"), "muster-audit.ndjson") {
+		t.Errorf("the lines are\n%s", lines.text)
+	}
+	if page := ada.visit("/logs/export?user=nobody", nil); page.status != http.StatusUnprocessableEntity && page.status != http.StatusNotFound {
+		t.Errorf("an export of a user whom nobody has answers %d", page.status)
+	}
+}
+
+// How long each log is kept is set in days, and what is no number changes nothing.
+func TestRetentionInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	form := url.Values{"operations": {"90"}, "cycles": {"0"}, "audit": {"365"}, "changes": {"0.5"}}
+	ada.visit("/retention", form).sent(t, "/retention")
+	kept, err := h.desk.Retention(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = provision.Duration(24 * time.Hour)
+	if want := (store.Retention{Operations: 90 * day, Audit: 365 * day, Changes: day / 2}); kept != want {
+		t.Errorf("kept is %v, want %v", kept, want)
+	}
+	form.Set("audit", "a year")
+	ada.visit("/retention", form).says(t, http.StatusUnprocessableEntity, "is no number of days")
+	if now, _ := h.desk.Retention(t.Context()); now != kept {
+		t.Errorf("a wrong form changed it to %v", now)
+	}
+	h.join("rea@example.org", admin.Reader)
+	h.browser().enter("rea@example.org").visit("/retention", form).says(t, http.StatusForbidden, "may not do this")
+}
+
+// A backup is downloaded as a file that a restore reads.
+func TestBackupInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	ada.visit("/backup", nil).says(t, http.StatusOK, "What a restore means")
+	file := ada.visit("/backup", url.Values{}).want(t, http.StatusOK)
+	if !strings.HasPrefix(file.text, "\x1f\x8b") || !strings.Contains(file.header.Get("Content-Disposition"), ".backup") {
+		t.Errorf("what comes is no backup: %q", file.text[:min(20, len(file.text))])
+	}
+}
