@@ -46,7 +46,7 @@ func New(o Options) (*Client, error) {
 		return nil, usage("the token would go to "+base.Host+" in clear text", "use https, or say --plain-http when the network between is your own")
 	}
 	if strings.TrimSpace(o.Token) == "" {
-		return nil, &admin.Problem{Exit: admin.ExitTarget, Code: "unauthorized", Message: "there is no token for " + base.Host, Next: "an owner makes one with `muster token create`; give it with MUSTER_TOKEN or --token"}
+		return nil, &admin.Problem{Exit: admin.ExitTarget, Code: "unauthorized", Message: "there is no token for " + base.Host, Next: "an owner makes one in the console, or with `muster token create` on the server's data directory before it starts; give it with MUSTER_TOKEN or --token"}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 0 // a cycle may take as long as it takes; the connection is kept alive below
