@@ -289,11 +289,63 @@ func TestEndedInTheMiddle(t *testing.T) {
 	}
 }
 
-// lock and unlock take the database's right to make links away, as a full disk would.
-func (w *world) lock() {
-	w.statement(`create trigger broken before insert on links begin select raise(abort, 'disk I/O error'); end`)
+// What a pass that died did to a group is Muster's doing also for members of whom nothing had been recorded: they
+// leave the group as others do, whenever they leave it in the directory. They were taken for people who had been
+// in the group before Muster came, and stayed.
+func TestGroupMadeBeforeItsMembersWereRecorded(t *testing.T) {
+	for name, leaves := range map[string]int{"before the next pass": 0, "after it": 1} {
+		t.Run(name, func(t *testing.T) {
+			w := onSQLite(t)
+			var first, made sync.Once
+			inside, leave, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				if r.Method == http.MethodPost {
+					first.Do(func() {
+						go func() { // the disk is busy, and then it is full
+							defer close(over)
+							_ = w.store.Write(context.Background(), func(tx *store.Tx) error {
+								close(inside)
+								<-leave
+								_, err := tx.Exec(context.Background(), broken)
+								return err
+							})
+						}()
+						<-inside
+					})
+				}
+				next.ServeHTTP(rw, r)
+				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Groups") {
+					made.Do(func() { close(leave); <-over })
+				}
+			})
+			names := w.people("p", 5)
+			w.group("All", names...)
+			w.assign("All")
+			if _, err := w.trySync(); err == nil {
+				t.Fatal("the pass was not ended")
+			}
+			w.groupMembers("All", names...)
+			w.unlock()
+			w.group("Others", names...)
+			w.assign("Others")
+			for i := range 2 {
+				if i == leaves {
+					w.leave("All", names[0], names[1])
+				}
+				w.sync()
+			}
+			w.groupMembers("All", names[2:]...)
+			w.groupMembers("Others", names...)
+			w.again()
+		})
+	}
 }
+
+// lock and unlock take the database's right to make links away, as a full disk would.
+func (w *world) lock()   { w.statement(broken) }
 func (w *world) unlock() { w.statement(`drop trigger if exists broken`) }
+
+const broken = `create trigger broken before insert on links begin select raise(abort, 'disk I/O error'); end`
 
 func (w *world) statement(text string) {
 	if err := w.store.Write(context.Background(), func(tx *store.Tx) error {

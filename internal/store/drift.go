@@ -180,7 +180,7 @@ func (s *Store) GroupMembers(ctx context.Context, appID, groupID string) ([]Kept
 	return read(ctx, s, func(tx *Tx) ([]KeptMember, error) {
 		return rowsOf(ctx, tx, func(row scanner) (m KeptMember, err error) {
 			return m, row.Scan(&m.ID, &m.Name, &m.AccountID, &m.Origin, &m.Stale, &m.Rejected, &m.Enabled)
-		}, `select m.user_id, coalesce(l.object_name, nullif(m.name, ''), m.user_id), m.account_id, m.origin, m.stale, m.rejected, coalesce(l.enabled, false)
+		}, `select m.user_id, coalesce(l.object_name, nullif(m.name, ''), m.user_id), `+memberAccount+`, m.origin, m.stale, m.rejected, coalesce(l.enabled, false)
 			from link_members m left join links l on l.app_id = m.app_id and l.type = 'user' and l.object_id = m.user_id
 			where m.app_id = $1 and m.group_id = $2 order by 2`, appID, groupID)
 	})

@@ -168,11 +168,16 @@ func (s *Store) AccountsOf(ctx context.Context, appID string, users []string) (m
 	})
 }
 
+// memberAccount is the account of a member m with the link l, if any: one that was sent by a process that died may
+// have been recorded by its link alone, see [Tx.doubtMembers].
+const memberAccount = `coalesce(nullif(m.account_id, ''), l.account_id, '')`
+
 // MemberAccounts returns the account ids under which users are members of a target's group.
 func (s *Store) MemberAccounts(ctx context.Context, appID, groupID string, users []string) (map[string]string, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]string, error) {
 		found, err := rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) },
-			`select user_id, account_id from link_members where app_id = $1 and group_id = $2 and user_id in `+tx.in("$3"), appID, groupID, list(users))
+			`select m.user_id, `+memberAccount+` from link_members m left join links l on l.app_id = m.app_id and l.type = 'user' and l.object_id = m.user_id
+			where m.app_id = $1 and m.group_id = $2 and m.user_id in `+tx.in("$3"), appID, groupID, list(users))
 		by := make(map[string]string, len(found))
 		for _, v := range found {
 			by[v.ID] = v.Name

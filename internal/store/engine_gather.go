@@ -492,7 +492,7 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 				lm.origin = 'extra' and exists (select 1 from links x where x.app_id = lm.app_id and x.type = 'user' and x.account_id = lm.account_id and x.object_id <> lm.user_id)
 			from link_members lm left join links l on l.app_id = lm.app_id and l.type = 'user' and l.object_id = lm.user_id
 			left join users u on u.id = lm.user_id
-			where lm.app_id = $2 and lm.group_id = $1 and $3 <> ''`+restrict+`
+			where lm.app_id = $2 and lm.group_id = $1 and $3 <> '' and (lm.account_id <> '' or l.account_id is not null)`+restrict+`
 			and not exists (select 1 from belongs b where b.id = lm.user_id) order by 2`, args...)
 		for _, g := range leavers {
 			switch {

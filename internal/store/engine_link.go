@@ -313,7 +313,8 @@ func (tx *Tx) keep(ctx context.Context, o *Operation) error {
 }
 
 // doubtMembers notes that members of a group may or may not have been added and removed: whoever
-// belongs there is added again, whoever does not is removed again.
+// belongs there is added again, whoever does not is removed again. Of a process that died, what it knew of
+// the members' accounts may be lost as well: the account of those is their link's, once they have one.
 func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 	ids := make([]string, 0, len(o.Add)+len(o.Remove))
 	for _, m := range slices.Concat(o.Add, o.Remove) {
@@ -325,8 +326,18 @@ func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 	_, err := tx.Exec(ctx, `insert into link_members (app_id, group_id, user_id, account_id, origin, stale, rejected)
 		select app_id, $2, object_id, account_id, 'added', $3, $4 from links where app_id = $1 and type = 'user' and object_id in `+tx.in("$5")+`
 		on conflict (app_id, group_id, user_id) do update set stale = excluded.stale`, o.AppID, o.Source.ID, true, false, list(ids))
-	if err != nil || o.Cause != provision.Undone {
+	if err != nil {
 		return err
+	}
+	rows := make([][]any, len(o.Add))
+	for i, m := range o.Add {
+		rows[i] = []any{o.AppID, o.Source.ID, m.ID, "", "added", true}
+	}
+	if err := tx.insert(ctx, "link_members", columnNames(`app_id, group_id, user_id, account_id, origin, stale`), rows, "on conflict do nothing"); err != nil {
+		return err
+	}
+	if o.Cause != provision.Undone {
+		return nil
 	}
 	return tx.doubtUndone(ctx, o)
 }
