@@ -14,6 +14,8 @@ type adminCmd struct {
 	Add     adminAddCmd      `cmd:"" help:"Add an administrator and print the link that lets them set a password."`
 	Reset   adminResetCmd    `cmd:"" name:"reset-password" help:"Take a password away and print the link that sets another one."`
 	SetRole adminSetRoleCmd  `cmd:"" name:"set-role" help:"Give an administrator another role; their sessions end."`
+	Disable adminDisableCmd  `cmd:"" help:"Keep an administrator out, with what they sign in with; their sessions end."`
+	Enable  adminEnableCmd   `cmd:"" help:"Let a disabled administrator in again."`
 	Remove  adminRemoveCmd   `cmd:"" help:"Remove an administrator; their sessions end."`
 	Session adminSessionsCmd `cmd:"" name:"sessions" help:"List, or end, the sessions of an administrator."`
 }
@@ -119,6 +121,26 @@ func (c *adminSetRoleCmd) Run(s *session) error {
 		return desk.SetAdministratorRole(s, c.Name, admin.Role(c.Role))
 	},
 		func(a store.Administrator) { s.say("%s has the role %s", plain(a.Name), a.Role) })
+}
+
+type adminDisableCmd struct {
+	Name string `arg:"" help:"Name or id."`
+}
+
+// Run implements the verb.
+func (c *adminDisableCmd) Run(s *session) error {
+	return changed(s, func(desk desk) (store.Administrator, error) { return desk.DisableAdministrator(s, c.Name, true) },
+		func(a store.Administrator) { s.say("disabled %s", plain(a.Name)) })
+}
+
+type adminEnableCmd struct {
+	Name string `arg:"" help:"Name or id."`
+}
+
+// Run implements the verb.
+func (c *adminEnableCmd) Run(s *session) error {
+	return changed(s, func(desk desk) (store.Administrator, error) { return desk.DisableAdministrator(s, c.Name, false) },
+		func(a store.Administrator) { s.say("enabled %s", plain(a.Name)) })
 }
 
 type adminRemoveCmd struct {

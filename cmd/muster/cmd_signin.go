@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"maps"
 	"os"
@@ -10,12 +9,12 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
-	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 )
 
 type signinCmd struct {
-	OIDC oidcCmd `cmd:"" name:"oidc" help:"Single sign-on by OpenID Connect."`
+	OIDC  oidcCmd  `cmd:"" name:"oidc" help:"Single sign-on by OpenID Connect."`
+	Local localCmd `cmd:"" help:"Say whether passwords and passkeys let people in, or single sign-on alone."`
 }
 
 type oidcCmd struct {
@@ -25,40 +24,73 @@ type oidcCmd struct {
 	Remove oidcRemoveCmd `cmd:"" help:"End single sign-on."`
 }
 
-type oidcShowCmd struct{}
+type localCmd struct {
+	Way string `arg:"" optional:"" enum:"on,off," default:"" placeholder:"on|off" help:"on or off; without it the answer is how it is."`
+}
+
+// Help implements [kong.HelpProvider].
+func (localCmd) Help() string {
+	return `Off, single sign-on alone lets people in, and whoever signed in otherwise is signed
+out. An owner has to come in by single sign-on first. When the identity provider is
+out of order, whoever has the data directory opens the door again:
+
+  muster signin local on`
+}
 
 // Run implements the verb.
-func (c *oidcShowCmd) Run(s *session) error {
-	desk, st, end, err := s.open(true)
+func (c *localCmd) Run(s *session) error {
+	desk, end, err := s.reach(c.Way == "")
 	if err != nil {
 		return err
 	}
 	defer end()
-	o, err := desk.SingleSignOn(s)
+	in, err := desk.SignIn(s)
+	if err == nil && c.Way != "" {
+		in, err = desk.SetLocalSignIn(s, c.Way == "on")
+	}
 	if err != nil {
 		return err
 	}
-	base, err := st.PublicURL(s)
-	if err != nil {
-		return err
-	}
-	showSingleSignOn(s, o, base)
+	s.show(map[string]bool{"local": in.Local}, func() {
+		if in.Local {
+			s.say("passwords and passkeys let people in")
+			return
+		}
+		s.say("single sign-on alone lets people in")
+	})
 	return nil
 }
 
-// showSingleSignOn prints the settings.
-func showSingleSignOn(s *session, o *store.SingleSignOn, base string) {
-	callback := cmp.Or(base, "https://YOUR-MUSTER") + signin.CallbackPath
-	s.show(map[string]any{"single_sign_on": o, "redirect_uri": callback}, func() {
+type oidcShowCmd struct{}
+
+// Run implements the verb.
+func (c *oidcShowCmd) Run(s *session) error {
+	desk, end, err := s.desk()
+	if err != nil {
+		return err
+	}
+	defer end()
+	in, err := desk.SignIn(s)
+	if err != nil {
+		return err
+	}
+	showSignIn(s, in)
+	return nil
+}
+
+// showSignIn prints the settings.
+func showSignIn(s *session, in admin.SignIn) {
+	s.show(in, func() {
+		o := in.SingleSignOn
 		if o == nil {
-			s.say("single sign-on is not set up; register the redirect URI %s and see `muster signin oidc set --help`", callback)
+			s.say("single sign-on is not set up; register the redirect URI %s and see `muster signin oidc set --help`", in.RedirectURI)
 			return
 		}
 		for _, row := range [][2]string{
 			{"name", o.Name},
 			{"issuer", o.Issuer},
 			{"client id", o.ClientID},
-			{"redirect URI", callback},
+			{"redirect URI", in.RedirectURI},
 			{"scopes", strings.Join(o.Scopes, " ")},
 			{"groups claim", o.GroupsClaim},
 			{"name claim", o.NameClaim},
@@ -67,6 +99,9 @@ func showSingleSignOn(s *session, o *store.SingleSignOn, base string) {
 		}
 		for _, group := range slices.Sorted(maps.Keys(o.Roles)) {
 			s.say("%s  %s: %s", pad("group", 12), plain(group), o.Roles[group])
+		}
+		if !in.Local {
+			s.say("single sign-on alone lets people in")
 		}
 	})
 }
@@ -95,19 +130,19 @@ it is looked at again at every sign-in. What is not given stays as it is.
 
 // Run implements the verb.
 func (c *oidcSetCmd) Run(s *session) error {
-	desk, st, end, err := s.open(false)
+	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
 	}
 	defer end()
-	before, err := desk.SingleSignOn(s)
+	before, err := desk.SignIn(s)
 	if err != nil {
 		return err
 	}
-	if before == nil {
-		before = &store.SingleSignOn{}
+	if before.SingleSignOn == nil {
+		before.SingleSignOn = &store.SingleSignOn{}
 	}
-	o, err := c.over(*before)
+	o, err := c.over(*before.SingleSignOn)
 	if err != nil {
 		return err
 	}
@@ -119,20 +154,25 @@ func (c *oidcSetCmd) Run(s *session) error {
 		return err
 	}
 	if !c.Unchecked {
-		if err := askProvider(s, st, &o); err != nil {
+		asked, err := desk.TestSingleSignOn(s, &o)
+		if err != nil {
 			return err
 		}
+		warned(s, asked)
 	}
-	kept, err := desk.SetSingleSignOn(s, o, secret)
+	in, err := desk.SetSingleSignOn(s, o, secret)
 	if err != nil {
 		return err
 	}
-	base, err := st.PublicURL(s)
-	if err != nil {
-		return err
-	}
-	showSingleSignOn(s, kept, base)
+	showSignIn(s, in)
 	return nil
+}
+
+// warned says what may keep people out although the identity provider answers.
+func warned(s *session, t admin.SignInTest) {
+	for _, w := range t.Warnings {
+		s.note("%s: %s", plain(t.Issuer), plain(w))
+	}
 }
 
 // over puts what was given over what there was.
@@ -175,40 +215,21 @@ func (c *oidcSetCmd) secret(s *session) (*string, error) {
 	return &secret, nil
 }
 
-// askProvider refuses settings whose identity provider does not answer as one.
-func askProvider(s *session, st *store.Store, o *store.SingleSignOn) error {
-	gate, err := signin.New(st, signin.Options{Log: s.log()})
-	if err != nil {
-		return err
-	}
-	err = gate.CheckSingleSignOn(s, o)
-	var refused *signin.Refusal
-	if errors.As(err, &refused) {
-		return &admin.Problem{Exit: admin.ExitTarget, Code: "identity_provider", Message: refused.Reason, Next: refused.Next, Err: err}
-	}
-	return err
-}
-
 type oidcTestCmd struct{}
 
 // Run implements the verb.
 func (c *oidcTestCmd) Run(s *session) error {
-	desk, st, end, err := s.open(true)
+	desk, end, err := s.desk()
 	if err != nil {
 		return err
 	}
 	defer end()
-	o, err := desk.SingleSignOn(s)
+	t, err := desk.TestSingleSignOn(s, nil)
 	if err != nil {
 		return err
 	}
-	if o == nil {
-		return &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: "single sign-on is not set up", Next: "see `muster signin oidc set --help`"}
-	}
-	if err := askProvider(s, st, o); err != nil {
-		return err
-	}
-	s.show(map[string]bool{"ok": true}, func() { s.say("%s answers as an identity provider", plain(o.Issuer)) })
+	warned(s, t)
+	s.show(t, func() { s.say("%s answers as an identity provider", plain(t.Issuer)) })
 	return nil
 }
 
@@ -216,7 +237,7 @@ type oidcRemoveCmd struct{}
 
 // Run implements the verb.
 func (c *oidcRemoveCmd) Run(s *session) error {
-	desk, _, end, err := s.open(false)
+	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
 	}

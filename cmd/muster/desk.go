@@ -33,7 +33,13 @@ type administratorDesk interface {
 	SetAdministratorRole(ctx context.Context, name string, role admin.Role) (store.Administrator, error)
 	RemoveAdministrator(ctx context.Context, name string) (store.Administrator, error)
 	AdministratorSessions(ctx context.Context, name string) ([]store.Session, error)
+	DisableAdministrator(ctx context.Context, name string, disabled bool) (store.Administrator, error)
 	EndAdministratorSessions(ctx context.Context, name string) (int64, error)
+	SignIn(ctx context.Context) (admin.SignIn, error)
+	SetLocalSignIn(ctx context.Context, allowed bool) (admin.SignIn, error)
+	SetSingleSignOn(ctx context.Context, o store.SingleSignOn, secret *string) (admin.SignIn, error)
+	RemoveSingleSignOn(ctx context.Context) error
+	TestSingleSignOn(ctx context.Context, o *store.SingleSignOn) (admin.SignInTest, error)
 }
 
 type directoryDesk interface {

@@ -1,14 +1,8 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"net"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/store"
@@ -29,6 +23,7 @@ func WaysIn(a store.Administrator) (ways []string) {
 		has  bool
 		name string
 	}{
+		{a.Disabled, "disabled"},
 		{a.Password && a.Authenticator, "password and app"},
 		{a.Password && !a.Authenticator, "password"},
 		{a.Passkeys > 0, passkeys},
@@ -109,6 +104,12 @@ func (d *Desk) SetAdministratorRole(ctx context.Context, name string, role Role)
 	return d.store.SetAdministratorRole(ctx, d.by, name, string(role))
 }
 
+// DisableAdministrator keeps somebody out and ends their sessions, or lets them in again. The last owner
+// is not disabled.
+func (d *Desk) DisableAdministrator(ctx context.Context, name string, disabled bool) (store.Administrator, error) {
+	return d.store.DisableAdministrator(ctx, d.by, name, disabled)
+}
+
 // RemoveAdministrator removes somebody and ends their sessions. The last owner stays.
 func (d *Desk) RemoveAdministrator(ctx context.Context, name string) (store.Administrator, error) {
 	return d.store.RemoveAdministrator(ctx, d.by, name)
@@ -130,69 +131,4 @@ func (d *Desk) EndAdministratorSessions(ctx context.Context, name string) (int64
 		return 0, err
 	}
 	return d.store.EndSessions(ctx, d.by, a, "")
-}
-
-// SingleSignOn returns the settings of single sign-on, nil when there are none. The client secret is
-// never in them.
-func (d *Desk) SingleSignOn(ctx context.Context) (*store.SingleSignOn, error) {
-	return d.store.SingleSignOn(ctx)
-}
-
-// SetSingleSignOn sets single sign-on up. What is left empty gets its default; a secret that is nil
-// stays as it is, and an empty one is that of a public client.
-func (d *Desk) SetSingleSignOn(ctx context.Context, o store.SingleSignOn, secret *string) (*store.SingleSignOn, error) {
-	o, err := CompleteSingleSignOn(o)
-	if err != nil {
-		return nil, err
-	}
-	return &o, d.store.SetSingleSignOn(ctx, d.by, &o, secret)
-}
-
-// RemoveSingleSignOn ends single sign-on. Administrators who came in by it stay, and need a link to
-// get in.
-func (d *Desk) RemoveSingleSignOn(ctx context.Context) error {
-	return d.store.SetSingleSignOn(ctx, d.by, nil, nil)
-}
-
-// CompleteSingleSignOn fills in what is left empty and refuses what cannot work.
-func CompleteSingleSignOn(o store.SingleSignOn) (store.SingleSignOn, error) {
-	const next = "`muster signin oidc set --help` tells what each is"
-	o.Issuer, o.ClientID = strings.TrimSpace(o.Issuer), strings.TrimSpace(o.ClientID)
-	u, err := url.Parse(o.Issuer)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-		return o, usage("usage", next, "the issuer %q is not a URL", o.Issuer)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return o, usage("usage", "use https", "the issuer %s would be asked without encryption", o.Issuer)
-	case o.ClientID == "":
-		return o, usage("usage", next, "the client's id is missing")
-	case len(o.Roles) == 0:
-		return o, usage("usage", "name at least one group: only who is in one gets in", "no group gives a role")
-	}
-	roles := map[string]string{}
-	for _, group := range slices.Sorted(maps.Keys(o.Roles)) {
-		role, err := ParseRole(o.Roles[group])
-		if err != nil {
-			return o, usage("usage", "roles are reader, operator, admin and owner", "group %s is to give the role %q, which there is not", group, o.Roles[group])
-		}
-		if strings.TrimSpace(group) == "" {
-			return o, usage("usage", "write the group as the identity provider's claim does", "a group without a name is to give the role %s", role)
-		}
-		roles[group] = string(role)
-	}
-	o.Roles = roles
-	o.Name = cmp.Or(strings.TrimSpace(o.Name), u.Hostname())
-	o.GroupsClaim, o.NameClaim = cmp.Or(o.GroupsClaim, "groups"), cmp.Or(o.NameClaim, "preferred_username")
-	if len(o.Scopes) == 0 {
-		o.Scopes = []string{"openid", "profile", "email"}
-	}
-	if !slices.Contains(o.Scopes, "openid") {
-		o.Scopes = append([]string{"openid"}, o.Scopes...)
-	}
-	return o, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -124,6 +124,28 @@ type Role struct {
 	Role string `json:"role" doc:"reader, operator, admin or owner."`
 }
 
+// SingleSignOn sets single sign-on up.
+type SingleSignOn struct {
+	Name        string            `json:"name,omitempty" doc:"What stands on the button; without it the issuer's host."`
+	Issuer      string            `json:"issuer" doc:"URL of the identity provider."`
+	ClientID    string            `json:"client_id"`
+	Secret      *string           `json:"client_secret,omitempty" doc:"Absent keeps the sealed one, which another issuer does not get; empty is for a public client."`
+	Scopes      []string          `json:"scopes,omitempty" doc:"openid, profile, email, when it is left out."`
+	GroupsClaim string            `json:"groups_claim,omitempty" doc:"groups, when it is left out."`
+	NameClaim   string            `json:"name_claim,omitempty" doc:"preferred_username, when it is left out."`
+	Roles       map[string]string `json:"roles" doc:"Role by group, as the claim writes it: only who is in one of them gets in."`
+}
+
+// LocalSignIn says whether passwords, passkeys and links let people in.
+type LocalSignIn struct {
+	Allowed bool `json:"allowed"`
+}
+
+// SignInProbe asks for a test of an identity provider.
+type SignInProbe struct {
+	SingleSignOn *SingleSignOn `json:"single_sign_on,omitempty" doc:"Settings that are not saved; without them those that are."`
+}
+
 // Reset asks for a link that sets another password.
 type Reset struct {
 	SecondFactors bool `json:"second_factors,omitempty" doc:"Remove the authenticator app, recovery codes and passkeys too."`

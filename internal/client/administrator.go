@@ -54,3 +54,51 @@ func (c *Client) EndAdministratorSessions(ctx context.Context, name string) (int
 	n, err := ask[api.Ended](ctx, c, administrator(http.MethodDelete, name, "sessions"))
 	return n.Ended, err
 }
+
+// DisableAdministrator is [admin.Desk.DisableAdministrator].
+func (c *Client) DisableAdministrator(ctx context.Context, name string, disabled bool) (store.Administrator, error) {
+	action := "enable"
+	if disabled {
+		action = "disable"
+	}
+	return ask[store.Administrator](ctx, c, administrator(http.MethodPost, name, action))
+}
+
+// SignIn is [admin.Desk.SignIn].
+func (c *Client) SignIn(ctx context.Context) (admin.SignIn, error) {
+	return ask[admin.SignIn](ctx, c, request{method: http.MethodGet, path: []string{"sign-in"}})
+}
+
+// SetLocalSignIn is [admin.Desk.SetLocalSignIn].
+func (c *Client) SetLocalSignIn(ctx context.Context, allowed bool) (admin.SignIn, error) {
+	return ask[admin.SignIn](ctx, c, request{method: http.MethodPut, path: []string{"sign-in", "local"}, body: api.LocalSignIn{Allowed: allowed}})
+}
+
+// SetSingleSignOn is [admin.Desk.SetSingleSignOn].
+func (c *Client) SetSingleSignOn(ctx context.Context, o store.SingleSignOn, secret *string) (admin.SignIn, error) {
+	sent := provider(o)
+	sent.Secret = secret
+	return ask[admin.SignIn](ctx, c, request{method: http.MethodPut, path: []string{"sign-in", "oidc"}, body: sent})
+}
+
+// RemoveSingleSignOn is [admin.Desk.RemoveSingleSignOn].
+func (c *Client) RemoveSingleSignOn(ctx context.Context) error {
+	_, err := ask[admin.SignIn](ctx, c, request{method: http.MethodDelete, path: []string{"sign-in", "oidc"}})
+	return err
+}
+
+// TestSingleSignOn is [admin.Desk.TestSingleSignOn].
+func (c *Client) TestSingleSignOn(ctx context.Context, o *store.SingleSignOn) (admin.SignInTest, error) {
+	var probe api.SignInProbe
+	if o != nil {
+		sent := provider(*o)
+		probe.SingleSignOn = &sent
+	}
+	return ask[admin.SignInTest](ctx, c, request{method: http.MethodPost, path: []string{"sign-in", "oidc", "test"}, body: probe})
+}
+
+func provider(o store.SingleSignOn) api.SingleSignOn {
+	return api.SingleSignOn{
+		Name: o.Name, Issuer: o.Issuer, ClientID: o.ClientID, Scopes: o.Scopes, GroupsClaim: o.GroupsClaim, NameClaim: o.NameClaim, Roles: o.Roles,
+	}
+}

@@ -161,6 +161,11 @@ var errStale = &Refusal{Reason: "It has been a while since you signed in", Next:
 
 // admit begins a session.
 func (g *Gate) admit(ctx context.Context, c Client, a store.Administrator, method string) (Admission, error) {
+	if method != bySingleSignOn {
+		if err := g.local(ctx); err != nil {
+			return Admission{}, err
+		}
+	}
 	lifetime := g.absolute
 	if method == bySingleSignOn {
 		lifetime = min(lifetime, singleSignOnLifetime)
@@ -168,10 +173,22 @@ func (g *Gate) admit(ctx context.Context, c Client, a store.Administrator, metho
 	n := store.Session{Method: method, Address: c.Address.Unmap().String(), Agent: shortened(c.Agent, 200), Expires: g.store.Now().Add(lifetime)}
 	token, err := g.store.BeginSession(ctx, store.Actor{Name: a.Name, Via: via}, a, n, c.Session, c.class())
 	if err != nil {
-		return Admission{}, err
+		return Admission{}, said(err)
 	}
 	return Admission{Admin: a, Session: token, Expires: n.Expires}, nil
 }
+
+// local refuses whoever does not come by single sign-on where that alone lets people in.
+func (g *Gate) local(ctx context.Context) error {
+	allowed, err := g.store.LocalSignIn(ctx)
+	if err == nil && !allowed {
+		err = &Refusal{Reason: "Single sign-on alone lets people in here", Next: "Sign in by it. When it is out of order, whoever runs Muster's server opens the other door: `muster signin local on`."}
+	}
+	return err
+}
+
+// Local reports whether passwords, passkeys and links let people in.
+func (g *Gate) Local(ctx context.Context) (bool, error) { return g.store.LocalSignIn(ctx) }
 
 // The ways of getting in, as a session remembers them.
 const (

@@ -16,6 +16,9 @@ func errWrong() error {
 // Password lets somebody in by name and password, or up to the question for a second factor where
 // they have one.
 func (g *Gate) Password(ctx context.Context, c Client, name, password string) (Admission, error) {
+	if err := g.local(ctx); err != nil { // before the password is looked at, which nobody is to find out here
+		return Admission{}, err
+	}
 	tried := attemptOn(name, c)
 	if err := g.begin(ctx, tried); err != nil {
 		return Admission{}, err
@@ -188,6 +191,9 @@ func (g *Gate) FollowLink(ctx context.Context, c Client, token, name, password s
 	}
 	if l.Kind != store.LinkSetUp {
 		name = l.Admin.Name
+	}
+	if err := g.local(ctx); err != nil { // the link is kept for when it leads somewhere again
+		return Admission{}, err
 	}
 	if err := CheckPassword(password, name); err != nil {
 		return Admission{}, err

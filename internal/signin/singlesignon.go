@@ -23,7 +23,7 @@ import (
 
 // CallbackPath is where the identity provider sends people back to; its whole URL is what is
 // registered there.
-const CallbackPath = "/signin/callback"
+const CallbackPath = admin.CallbackPath
 
 // providerCache remembers what the identity provider said about itself, for a while: signing in is to
 // cost it two requests and not four.
@@ -51,18 +51,6 @@ func (c *providerCache) get(ctx context.Context, issuer string, now time.Time) (
 	}
 	c.provider, c.issuer, c.until = p, issuer, now.Add(providerKept)
 	return p, nil
-}
-
-// CheckSingleSignOn asks the identity provider whether it is one, and what Muster needs of it.
-func (g *Gate) CheckSingleSignOn(ctx context.Context, o *store.SingleSignOn) error {
-	p, err := oidc.NewProvider(oidc.ClientContext(ctx, g.provider.http), o.Issuer)
-	if err != nil {
-		return &Refusal{Reason: "The identity provider at " + o.Issuer + " does not answer as one", Next: "Check the issuer: " + strings.TrimSuffix(o.Issuer, "/") + "/.well-known/openid-configuration has to name exactly it. The cause: " + shortened(err.Error(), 300), Err: err}
-	}
-	if e := p.Endpoint(); e.AuthURL == "" || e.TokenURL == "" {
-		return &Refusal{Reason: "The identity provider at " + o.Issuer + " names no place to sign in", Next: "Check that it is an OpenID Connect issuer."}
-	}
-	return nil
 }
 
 // SingleSignOn returns what stands on the button, "" when there is no single sign-on.

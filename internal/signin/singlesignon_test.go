@@ -8,6 +8,7 @@ import (
 
 	"github.com/oauth2-proxy/mockoidc"
 
+	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -60,8 +61,13 @@ func TestSingleSignOn(t *testing.T) {
 	w := newWorld(t, signin.Options{})
 	w.join("root", "owner")
 	p := newProvider(w)
-	w.ok(w.gate.CheckSingleSignOn(w.ctx, &store.SingleSignOn{Issuer: p.Issuer()}))
-	_, err := p.enter("1", "ada", "Sales")
+	desk := admin.New(w.store, admin.Options{By: root})
+	asked, err := desk.TestSingleSignOn(w.ctx, &store.SingleSignOn{Issuer: p.Issuer(), Scopes: []string{"openid", "unheard-of"}})
+	w.ok(err)
+	if !asked.OK || asked.Token == "" || len(asked.Warnings) != 1 {
+		t.Errorf("asked, it is %+v: want its places, and a warning of the scope that it does not know", asked)
+	}
+	_, err = p.enter("1", "ada", "Sales")
 	w.refused(err, "None of your groups")
 	_, err = p.enter("1", "ada")
 	w.refused(err, "None of your groups")
@@ -207,5 +213,8 @@ func TestSingleSignOnIsOff(t *testing.T) {
 	w := newWorld(t, signin.Options{})
 	_, _, err := w.gate.BeginSingleSignOn(w.ctx, signin.ToSignIn, signin.Visitor{}, "/")
 	w.refused(err, "not set up")
-	w.refused(w.gate.CheckSingleSignOn(w.ctx, &store.SingleSignOn{Issuer: "http://127.0.0.1:1"}), "does not answer")
+	_, err = admin.New(w.store, admin.Options{By: root}).TestSingleSignOn(w.ctx, &store.SingleSignOn{Issuer: "http://127.0.0.1:1"})
+	if p := admin.Explain(err); p == nil || p.Code != "identity_provider" {
+		t.Errorf("nobody answers, and the test says %v", err)
+	}
 }

@@ -24,12 +24,16 @@ type Administrator struct {
 	Issuer        string     `json:"issuer"`         // of the identity provider that they are linked to, or ""
 	Subject       string     `json:"-"`              // who they are there
 	Invited       bool       `json:"invited"`        // a one-time link waits for them
+	Disabled      bool       `json:"disabled"`       // does not get in until somebody enables them
 	Created       time.Time  `json:"created"`
 	SignedIn      *time.Time `json:"last_sign_in"` // null before the first time
 }
 
-// CanSignIn reports whether there is a way in: somebody invited has none until they follow the link.
-func (a Administrator) CanSignIn() bool { return a.Password || a.Passkeys > 0 || a.Issuer != "" }
+// CanSignIn reports whether there is a way in: somebody invited has none until they follow the link, and
+// without local sign-in single sign-on alone is one.
+func (a Administrator) CanSignIn(local bool) bool {
+	return !a.Disabled && (a.Issuer != "" || local && (a.Password || a.Passkeys > 0))
+}
 
 func (a Administrator) subject() subject { return subject{"administrator", a.ID, a.Name} }
 
@@ -38,14 +42,14 @@ const ownerRole = "owner"
 
 const administratorColumns = `a.id, a.name, a.role, a.password is not null, a.totp_step is not null,
 	(select count(*) from passkeys p where p.admin_id = a.id), (select count(*) from recovery_codes c where c.admin_id = a.id),
-	coalesce(a.issuer, ''), coalesce(a.subject, ''), exists (select 1 from one_time_links l where l.admin_id = a.id), a.created_at, a.signed_in_at`
+	coalesce(a.issuer, ''), coalesce(a.subject, ''), exists (select 1 from one_time_links l where l.admin_id = a.id), a.disabled_at is not null, a.created_at, a.signed_in_at`
 
 const selectAdministrators = "select " + administratorColumns + " from administrators a "
 
 // into returns where the columns of an administrator are scanned to, and what is to be called after.
 func (a *Administrator) into() (dest []any, done func()) {
 	var created, signedIn sql.NullInt64
-	dest = []any{&a.ID, &a.Name, &a.Role, &a.Password, &a.Authenticator, &a.Passkeys, &a.RecoveryCodes, &a.Issuer, &a.Subject, &a.Invited, &created, &signedIn}
+	dest = []any{&a.ID, &a.Name, &a.Role, &a.Password, &a.Authenticator, &a.Passkeys, &a.RecoveryCodes, &a.Issuer, &a.Subject, &a.Invited, &a.Disabled, &created, &signedIn}
 	return dest, func() {
 		a.Created = fromMillis(created)
 		if signedIn.Valid {
@@ -136,6 +140,11 @@ func (tx *Tx) addAdministrator(ctx context.Context, by Actor, a Administrator, p
 	} else if !errors.Is(err, ErrNotFound) {
 		return a, err
 	}
+	if a.Issuer == "" && password == "" { // only a link would let them in
+		if err := tx.localOnly(ctx); err != nil {
+			return a, err
+		}
+	}
 	a = Administrator{ID: newID(), Name: name, Role: a.Role, Password: password != "", Issuer: a.Issuer, Subject: a.Subject, Created: tx.s.Now()}
 	if by.Name == "" && by.Via != "" { // who sets Muster up, and who comes from an identity provider, is who is added
 		by.Name = name
@@ -175,6 +184,38 @@ func (s *Store) SetAdministratorRole(ctx context.Context, by Actor, name, role s
 	})
 }
 
+// DisableAdministrator keeps somebody out, or lets them in again. What they sign in with stays; their
+// sessions and links end at once. The last owner is not disabled.
+func (s *Store) DisableAdministrator(ctx context.Context, by Actor, name string, disabled bool) (Administrator, error) {
+	return write(ctx, s, func(tx *Tx) (Administrator, error) {
+		a, err := tx.administrator(ctx, name)
+		if err != nil || a.Disabled == disabled {
+			return a, err
+		}
+		action, at := "enable", any(nil)
+		if disabled {
+			action, at = "disable", tx.now()
+			if err := tx.mustLeaveOwner(ctx, a, "stay"); err != nil {
+				return a, err
+			}
+		}
+		if err := tx.setAdministrator(ctx, a, "disabled_at = $1", at); err != nil {
+			return a, err
+		}
+		if disabled {
+			if err := tx.dropSessions(ctx, a.ID, ""); err != nil {
+				return a, err
+			}
+			if _, err := tx.Exec(ctx, "delete from one_time_links where admin_id = $1", a.ID); err != nil {
+				return a, fmt.Errorf("taking the links of %s back: %w", a.Name, err)
+			}
+			a.Invited = false
+		}
+		a.Disabled = disabled
+		return a, tx.audit(ctx, by, action, a.subject(), nil, nil)
+	})
+}
+
 // RemoveAdministrator removes somebody with everything that lets them in: their sessions end. The
 // last owner stays.
 func (s *Store) RemoveAdministrator(ctx context.Context, by Actor, name string) (Administrator, error) {
@@ -201,8 +242,9 @@ func (s *Store) RemoveAdministrator(ctx context.Context, by Actor, name string) 
 // mustLeaveOwner refuses to take the last owner who can sign in. The owners' rows are locked, so that
 // two owners cannot demote each other at the same moment.
 func (tx *Tx) mustLeaveOwner(ctx context.Context, a Administrator, stay string) error {
-	if a.Role != ownerRole || !a.CanSignIn() {
-		return nil
+	local, err := tx.localSignIn(ctx)
+	if err != nil || a.Role != ownerRole || !a.CanSignIn(local) {
+		return err
 	}
 	owners, err := collect(one[string])(tx.Query(ctx, "select id from administrators where role = '"+ownerRole+"' order by id"+tx.s.dialect.lockRow))
 	if err != nil {
@@ -214,7 +256,7 @@ func (tx *Tx) mustLeaveOwner(ctx context.Context, a Administrator, stay string) 
 		}
 		if other, err := tx.administrator(ctx, id); err != nil {
 			return err
-		} else if other.CanSignIn() {
+		} else if other.CanSignIn(local) {
 			return nil
 		}
 	}

@@ -53,11 +53,15 @@ func (tx *Tx) needsOwner(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	local, err := tx.localSignIn(ctx)
+	if err != nil {
+		return false, err
+	}
 	for _, a := range list {
 		if a.Role != ownerRole {
 			continue
 		}
-		if a.CanSignIn() {
+		if a.CanSignIn(local) {
 			return false, nil
 		}
 		var waiting int
@@ -79,8 +83,14 @@ func (s *Store) IssueLink(ctx context.Context, by Actor, name string, everything
 		if a, err = tx.administrator(ctx, name); err != nil {
 			return err
 		}
+		if a.Disabled {
+			return refuse(ErrInvalid, "enable them first", "%s is disabled", a.Name)
+		}
+		if err := tx.localOnly(ctx); err != nil {
+			return err
+		}
 		kind := LinkReset
-		if !a.CanSignIn() && a.SignedIn == nil {
+		if !a.CanSignIn(true) && a.SignedIn == nil {
 			kind = LinkInvitation
 		}
 		if _, err := tx.Exec(ctx, "delete from one_time_links where admin_id = $1", a.ID); err != nil {

@@ -59,6 +59,13 @@ func (s *Store) BeginSession(ctx context.Context, by Actor, a Administrator, n S
 		if err := tx.setAdministrator(ctx, a, "signed_in_at = $1", now); err != nil {
 			return err
 		}
+		// After the row was written: whoever disables them meanwhile waits, and finds the session.
+		switch now, err := tx.administrator(ctx, a.ID); {
+		case err != nil:
+			return err
+		case now.Disabled:
+			return refuse(ErrInvalid, "ask an owner to let you in again", "%s is disabled", a.Name)
+		}
 		if before != "" {
 			if _, err := tx.Exec(ctx, "delete from sessions where hash = $1", digest(before)); err != nil {
 				return fmt.Errorf("ending a session: %w", err)

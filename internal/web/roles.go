@@ -89,8 +89,16 @@ var roles = map[string]admin.Role{
 	"PATCH /api/v1/administrators/{admin}":           admin.Owner,
 	"DELETE /api/v1/administrators/{admin}":          admin.Owner,
 	"POST /api/v1/administrators/{admin}/reset":      admin.Owner,
+	"POST /api/v1/administrators/{admin}/disable":    admin.Owner,
+	"POST /api/v1/administrators/{admin}/enable":     admin.Owner,
 	"GET /api/v1/administrators/{admin}/sessions":    admin.Owner,
 	"DELETE /api/v1/administrators/{admin}/sessions": admin.Owner,
+
+	"GET /api/v1/sign-in":            admin.Owner,
+	"PUT /api/v1/sign-in/local":      admin.Owner,
+	"PUT /api/v1/sign-in/oidc":       admin.Owner,
+	"DELETE /api/v1/sign-in/oidc":    admin.Owner,
+	"POST /api/v1/sign-in/oidc/test": admin.Owner,
 
 	"GET /api/v1/tokens":            admin.Owner,
 	"POST /api/v1/tokens":           admin.Owner,

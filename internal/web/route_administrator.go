@@ -36,6 +36,13 @@ func (s *Server) administrators() {
 		) (*answer[store.Administrator], error) {
 			return answered(d.SetAdministratorRole(ctx, in.Admin, admin.Role(in.Body.Role)))
 		})
+	for action, disabled := range map[string]bool{"disable": true, "enable": false} {
+		summary := map[bool]string{true: "Keep an administrator out; their sessions end", false: "Let an administrator in again"}[disabled]
+		route(s, operation(http.MethodPost, "/administrators/{admin}/"+action, action+"-administrator", summary),
+			func(ctx context.Context, d *admin.Desk, in *AdministratorPath) (*answer[store.Administrator], error) {
+				return answered(d.DisableAdministrator(ctx, in.Admin, disabled))
+			})
+	}
 	route(s, operation(http.MethodDelete, "/administrators/{admin}", "remove-administrator", "Remove an administrator; their sessions end"),
 		func(ctx context.Context, d *admin.Desk, in *AdministratorPath) (*answer[store.Administrator], error) {
 			return answered(d.RemoveAdministrator(ctx, in.Admin))

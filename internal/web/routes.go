@@ -26,6 +26,7 @@ func (s *Server) routes() {
 	s.keeping()
 	s.tokens()
 	s.administrators()
+	s.signIn()
 	s.notifications()
 }
 

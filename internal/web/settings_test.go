@@ -130,3 +130,60 @@ func TestBackupInTheConsole(t *testing.T) {
 		t.Errorf("what comes is no backup: %q", file.text[:min(20, len(file.text))])
 	}
 }
+
+// Somebody is disabled and enabled in the console; single sign-on is asked before it is saved, and is not
+// made the only way in where no owner comes by it.
+func TestSignInInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	h.join("grace@example.org", admin.Operator)
+	grace := h.browser().enter("grace@example.org")
+	who, err := h.desk.Administrator(t.Context(), "grace@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "/administrators/" + who.ID
+	ada.visit(at+"/disabled", url.Values{"disabled": {"yes"}}).sent(t, at)
+	grace.visit("/users", nil).sent(t, "/signin?next=%2Fusers")
+	grace.visit("/signin", url.Values{"name": {"grace@example.org"}, "password": {password}}).says(t, http.StatusUnprocessableEntity, "is disabled")
+	ada.visit(at+"/disabled", url.Values{"disabled": {"no"}}).sent(t, at)
+	h.browser().enter("grace@example.org")
+
+	form := url.Values{"issuer": {"http://127.0.0.1:1"}, "client_id": {"muster"}, "client_secret": {"hush-hush"}, "group": {"CN=Owners,OU=Groups", ""}, "role": {"owner", "reader"}, "scopes": {"openid groups"}}
+	for _, button := range []string{"", "test"} {
+		form.Set(button, "on")
+		page := ada.visit("/sign-in", form).says(t, http.StatusUnprocessableEntity, "does not answer as one")
+		page.says(t, http.StatusUnprocessableEntity, "CN=Owners,OU=Groups") // what was typed is there still
+		if strings.Contains(page.text, "hush-hush") {
+			t.Error("the page shows the secret")
+		}
+	}
+	if in, err := h.desk.SignIn(t.Context()); err != nil || in.SingleSignOn != nil {
+		t.Fatalf("what does not answer was saved: %+v, %v", in, err)
+	}
+	form.Del("test")
+	form.Set("unchecked", "on")
+	ada.visit("/sign-in", form).sent(t, "/sign-in")
+	page := ada.visit("/sign-in", nil).says(t, http.StatusOK, "One is sealed")
+	if strings.Contains(page.text, "hush-hush") {
+		t.Error("the page shows the secret")
+	}
+	ada.visit("/sign-in/local", url.Values{"local": {"off"}}).says(t, http.StatusUnprocessableEntity, "no owner comes by single sign-on")
+	ada.visit("/sign-in", url.Values{"remove": {"on"}}).sent(t, "/sign-in")
+}
+
+// Who one is stands in the console's own frame.
+func TestProfileInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	page := h.owner().visit("/profile", nil).says(t, http.StatusOK, "Where you are signed in")
+	for _, part := range []string{`href="/applications"`, `href="/administrators"`, `aria-label="Main"`} {
+		page.says(t, http.StatusOK, part)
+	}
+	h.join("rea@example.org", admin.Reader)
+	rea := h.browser().enter("rea@example.org").visit("/profile", nil).says(t, http.StatusOK, "Where you are signed in")
+	if strings.Contains(rea.text, `href="/administrators"`) {
+		t.Error("a reader is shown the way to the administrators")
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/a-h/templ"
+
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/signin"
 	"github.com/muster-id/muster/internal/web/account"
@@ -23,11 +25,16 @@ func (s *Server) doors(o SignIn) {
 	if o.Gate == nil {
 		return
 	}
-	pages := account.New(account.Options{Gate: o.Gate, Secure: o.Secure, Proxies: o.Proxies, Asset: console.Asset, Log: s.log})
+	pages := account.New(account.Options{Gate: o.Gate, Secure: o.Secure, Proxies: o.Proxies, Asset: console.Asset, Frame: frame, Log: s.log})
 	s.authenticate = append(s.authenticate, bySession(pages))
 	for pattern, role := range account.Routes() {
 		s.mux.Handle(pattern, s.page(role, pages))
 	}
+}
+
+// frame is the console around the pages about oneself.
+func frame(r *http.Request, v signin.Visitor, title string) templ.Component {
+	return console.Frame(r, console.Visitor{Name: v.Admin.Name, Role: admin.Role(v.Admin.Role), Actor: v.By()}, title)
 }
 
 // bySession lets in who is signed in in a browser. A session that has ended is as none.

@@ -22,7 +22,9 @@ type Options struct {
 	Secure  bool                     // browsers reach Muster over https, whatever a proxy in front speaks to it
 	Proxies []netip.Prefix           // in front of Muster: whom X-Forwarded-For is believed of
 	Asset   func(name string) string // the address of a file of the console
-	Log     *slog.Logger             // nil logs nothing
+	// Frame is the console around a page of somebody who is signed in; the page is its children.
+	Frame func(r *http.Request, v signin.Visitor, title string) templ.Component
+	Log   *slog.Logger // nil logs nothing
 }
 
 // Pages serves the pages and tells who is signed in. It is safe for concurrent use.

@@ -13,15 +13,19 @@ import (
 
 // shell is what stands around every page.
 type shell struct {
-	Title    string
-	Refused  *signin.Refusal
-	Done     string // what has just been done
-	Asset    func(string) string
-	SignedIn string // name, "" before
+	Title   string
+	Refused *signin.Refusal
+	Done    string // what has just been done
+	Asset   func(string) string
+	Frame   templ.Component // the console around the page, nil before somebody has signed in
 }
 
 func (rq *request) shell(title string, refused *signin.Refusal) shell {
-	return shell{Title: title, Refused: refused, Asset: rq.pages.Asset, SignedIn: rq.visitor.Admin.Name}
+	s := shell{Title: title, Refused: refused, Asset: rq.pages.Asset}
+	if rq.visitor.Admin.ID != "" {
+		s.Frame = rq.pages.Frame(rq.Request, rq.visitor, title)
+	}
+	return s
 }
 
 // signInPage is what the sign-in page shows.
@@ -29,6 +33,7 @@ type signInPage struct {
 	shell
 	Name, Next, SSO string
 	Passkeys        bool
+	Local           bool // names and passwords let people in
 }
 
 func signInForm(rq *request) error {
@@ -45,6 +50,10 @@ func signInForm(rq *request) error {
 func signInAgain(rq *request, refused *signin.Refusal) (templ.Component, error) {
 	sso, err := rq.gate.SingleSignOn(rq.Context())
 	p := signInPage{shell: rq.shell("Sign in", refused), Name: rq.FormValue("name"), Next: onward(rq.FormValue("next")), SSO: sso, Passkeys: rq.gate.PasskeysWork()}
+	if err == nil {
+		p.Local, err = rq.gate.Local(rq.Context())
+	}
+	p.Passkeys = p.Passkeys && p.Local
 	if rq.FormValue("done") != "" {
 		p.Done = done[rq.FormValue("done")]
 	}

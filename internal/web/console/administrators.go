@@ -111,6 +111,18 @@ func (c *console) endSessions(rq *request) error {
 	return rq.done(at("administrators", rq.PathValue("id")), counted(int(n), "browser is", "browsers are")+" signed out.")
 }
 
+func (c *console) setDisabled(rq *request) error {
+	a, err := rq.desk.DisableAdministrator(rq.Context(), rq.PathValue("id"), rq.PostFormValue("disabled") == "yes")
+	if err != nil {
+		return c.refused(rq, err)
+	}
+	said := a.Name + " may sign in again."
+	if a.Disabled {
+		said = a.Name + " is disabled, and signed out everywhere."
+	}
+	return rq.done(at("administrators", a.ID), said)
+}
+
 func (c *console) removeAdministrator(rq *request) error {
 	a, err := rq.desk.RemoveAdministrator(rq.Context(), rq.PathValue("id"))
 	if err != nil {

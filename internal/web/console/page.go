@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"github.com/muster-id/muster/internal/admin"
 )
 
@@ -30,6 +32,11 @@ type crumb struct{ Text, To string }
 func (p page) titled(title string, way ...crumb) page {
 	p.Title, p.Crumbs = title, way
 	return p
+}
+
+// Frame is the console around a page that is not its own, which stands in it as its children.
+func Frame(r *http.Request, v Visitor, title string) templ.Component {
+	return layout(page{Visitor: v, Theme: theme(r), Path: r.URL.Path}.titled(title))
 }
 
 // may reports whether the visitor has at least a role.

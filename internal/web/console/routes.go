@@ -104,6 +104,10 @@ var routes = []route{
 	{pattern: "POST /administrators/{id}/reset", role: admin.Owner, nav: "administrators", do: (*console).resetAdministrator},
 	{pattern: "POST /administrators/{id}/sessions", role: admin.Owner, nav: "administrators", do: (*console).endSessions},
 	{pattern: "POST /administrators/{id}/remove", role: admin.Owner, nav: "administrators", do: (*console).removeAdministrator},
+	{pattern: "POST /administrators/{id}/disabled", role: admin.Owner, nav: "administrators", do: (*console).setDisabled},
+	{pattern: "GET /sign-in", role: admin.Owner, nav: "sign-in", do: (*console).signIn},
+	{pattern: "POST /sign-in", role: admin.Owner, nav: "sign-in", do: (*console).saveSignIn},
+	{pattern: "POST /sign-in/local", role: admin.Owner, nav: "sign-in", do: (*console).setLocalSignIn},
 	{pattern: "GET /retention", role: admin.Reader, nav: "retention", do: (*console).retention},
 	{pattern: "POST /retention", role: admin.Owner, nav: "retention", do: (*console).saveRetention},
 	{pattern: "GET /backup", role: admin.Owner, nav: "backup", do: (*console).backup},
@@ -121,6 +125,7 @@ var navigation = []struct {
 	{"Monitoring", []entry{{"logs", "/logs", "Provisioning logs", admin.Reader}}},
 	{"Settings", []entry{
 		{"administrators", "/administrators", "Administrators", admin.Owner},
+		{"sign-in", "/sign-in", "Sign-in", admin.Owner},
 		{"tokens", "/tokens", "API tokens", admin.Owner},
 		{"notifications", "/notifications", "Mail and webhooks", admin.Admin},
 		{"retention", "/retention", "Retention", admin.Reader},
