@@ -56,7 +56,11 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 	}
 	if c := a.Cycle; c != nil {
 		row("last cycle", "%s, %s, %s", c.Type, c.State, when(c.Started))
-		row("", "%s; %s", did(c.Summary, c.Failed), count(int(c.Requests), "request", "requests"))
+		if p := c.Progress; p != nil {
+			row("", "%s", underWay(p))
+		} else {
+			row("", "%s; %s", did(c.Summary, c.Failed), count(int(c.Requests), "request", "requests"))
+		}
 		if c.Error != "" {
 			row("", "%s", c.Error)
 		}
@@ -105,6 +109,17 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		s.say("%s", s.wrapped("  "+s.yellow("for you")+"     ", 14, w.What))
 		s.say("              %s", w.Next)
 	}
+}
+
+// underWay says how far a running cycle is.
+func underWay(p *admin.CycleProgress) string {
+	switch {
+	case p.Planned == 0:
+		return "reading and deciding"
+	case p.LeftMS == 0:
+		return fmt.Sprintf("%s of %s", number(p.Done), count(p.Planned, "object", "objects"))
+	}
+	return fmt.Sprintf("%s of %s, %.1f a second, %s left", number(p.Done), count(p.Planned, "object", "objects"), p.PerSecond, took(time.Duration(p.LeftMS)*time.Millisecond))
 }
 
 // answered says what a target answered.

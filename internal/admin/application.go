@@ -293,6 +293,16 @@ type CycleStatus struct {
 	Failed   int        `json:"failed"`
 	Requests int64      `json:"requests"`
 	Error    string     `json:"error"` // why it was stopped
+	// Progress is how far it is, null when it does not run.
+	Progress *CycleProgress `json:"progress"`
+}
+
+// CycleProgress is how far a running cycle is with the objects that it has planned so far.
+type CycleProgress struct {
+	Done      int     `json:"done"`
+	Planned   int     `json:"planned"`    // objects, those that are done among them; 0 while it is reading
+	PerSecond float64 `json:"per_second"` // objects done since the cycle began
+	LeftMS    int64   `json:"left_ms"`    // at that rate; 0 when nothing can be said yet
 }
 
 // QuarantineStatus is why an application's target is left alone for now.
@@ -365,6 +375,13 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 		s.Cycle = &CycleStatus{ID: c.ID, Type: c.Type, State: c.State, Started: c.Started, Summary: summaryOf(c.Summary), Failed: c.Failed, Requests: c.Requests, Error: c.Error}
 		if !c.Finished.IsZero() {
 			s.Cycle.Finished = &c.Finished
+		}
+		if c.State == "running" {
+			advance, err := d.Advance(ctx, c.ID)
+			if err != nil {
+				return s, err
+			}
+			s.Cycle.Progress = advance.progress(d.store.Now().Sub(c.Started))
 		}
 	}
 	secrets, err := d.store.SecretOrigins(ctx, app.ID)

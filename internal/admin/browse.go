@@ -151,6 +151,19 @@ func (d *Desk) Advance(ctx context.Context, cycleID string) (Advance, error) {
 	return a, err
 }
 
+// progress is how far that is in all, after so much time.
+func (a Advance) progress(passed time.Duration) *CycleProgress {
+	p := &CycleProgress{}
+	for action, n := range a.Planned {
+		p.Done, p.Planned = p.Done+a.Done[action], p.Planned+n
+	}
+	if p.Done > 0 && passed > 0 {
+		p.PerSecond = float64(p.Done) / passed.Seconds()
+		p.LeftMS = int64(float64(p.Planned-p.Done) / p.PerSecond * 1000)
+	}
+	return p
+}
+
 // Activity counts what ended since a moment, in pieces of time; name "" is all applications.
 func (d *Desk) Activity(ctx context.Context, name string, from, until time.Time, piece time.Duration) ([]store.Activity, error) {
 	id := ""

@@ -77,6 +77,7 @@ const (
 const (
 	Removal       = provision.Removal
 	OnDemand      = provision.OnDemand
+	Handful       = provision.Handful
 	CreateUpdate  = provision.CreateUpdate
 	Groups        = provision.Groups
 	ReconcileRead = provision.ReconcileRead

@@ -115,7 +115,7 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%d wait", u.Waiting)
 		}
 		all.Wait()
-		want := []string{"0-5", "0-7", "1-4", "2-2", "2-3", "3-1", "3-6", "4-0"}
+		want := []string{"0-5", "0-7", "1-4", "3-2", "3-3", "4-1", "4-6", "5-0"}
 		if diff := cmp.Diff(want, order); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
 		}

@@ -263,6 +263,7 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	if err := d.gatherChanges(ctx, false); err != nil {
 		return err
 	}
+	d.hurryUp()
 	if d.planned > before {
 		d.empty, d.fresh = false, min(taken, d.planned-before)
 		if err := d.guard(ctx); err != nil {
@@ -386,7 +387,10 @@ func (d *dispatcher) mayBegin(w *work) bool {
 		return false
 	}
 	if w.Kind == directory.KindGroup && len(w.Add) > 0 && len(d.rank) > 0 && w.Urgency != provision.OnDemand {
-		return false // its members' accounts are on their way
+		coming := func(m provision.Subject) bool { _, pending := d.rank[m.ID]; return pending }
+		if w.Urgency != provision.Handful || slices.ContainsFunc(w.Add, coming) {
+			return false // its members' accounts are on their way
+		}
 	}
 	for _, id := range w.ReferenceIDs() {
 		// A circle of managers is broken by rank: only who stands higher is waited for.

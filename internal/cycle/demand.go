@@ -144,24 +144,45 @@ func (d *dispatcher) takeRequests(ctx context.Context) error {
 		if d.asked[o] = append(d.asked[o], q); len(d.asked[o]) == 1 {
 			d.later = append(d.later, store.Later{Kind: q.Kind, ID: q.ObjectID})
 		}
-		d.hurry(q.ObjectID)
+		d.hurried[q.ObjectID] = provision.OnDemand
 	}
-	if len(asked) > 0 {
-		d.sort()
-	}
+	d.hurryUp()
 	return err
 }
 
-// hurry makes what is queued for an object as urgent as if it had been planned on demand, with the
-// managers that it waits for.
-func (d *dispatcher) hurry(id string) {
+// hurry notes that an operation has to wait for another one of its object, which was taken already. What may
+// only be sent for removals is not sent for what one waits for.
+func (r *run) hurry(row *store.Operation) {
+	if row == nil {
+		return
+	}
+	to := max(row.Urgency, provision.OnDemand)
+	if noted, ok := r.hurried[row.Source.ID]; !ok || to < noted {
+		r.hurried[row.Source.ID] = to
+	}
+}
+
+// hurryUp makes what is queued for such objects as urgent as what waits for it.
+func (d *dispatcher) hurryUp() {
+	if len(d.hurried) == 0 {
+		return
+	}
+	for id, to := range d.hurried {
+		d.advance(id, to)
+	}
+	clear(d.hurried)
+	d.sort()
+}
+
+// advance makes what is queued for an object as urgent as that, with the managers that it waits for.
+func (d *dispatcher) advance(id string, to provision.Urgency) {
 	for _, w := range d.queue {
-		if w.Source.ID != id || w.Urgency <= provision.OnDemand {
+		if w.Source.ID != id || w.Urgency <= to {
 			continue
 		}
-		w.Urgency = provision.OnDemand
+		w.Urgency = to
 		for _, manager := range w.ReferenceIDs() {
-			d.hurry(manager)
+			d.advance(manager, to)
 		}
 	}
 }

@@ -15,11 +15,11 @@ const moving = 1
 // gives access, and in between they would have none. Everybody else who leaves a group goes at once, in an
 // operation apart where both are due.
 func (r *run) movers(rows []*store.Operation) []*store.Operation {
-	joins := map[string]string{} // user → a group they join
+	joins := map[string]*store.Operation{} // user → how they join a group
 	for _, row := range rows {
 		if row.Kind == directory.KindGroup && row.State == store.Planned && row.Error == nil {
 			for _, m := range row.Add {
-				joins[m.ID] = row.Source.ID
+				joins[m.ID] = row
 			}
 		}
 	}
@@ -32,15 +32,21 @@ func (r *run) movers(rows []*store.Operation) []*store.Operation {
 		if row.Kind != directory.KindGroup || row.State != store.Planned || row.Action != provision.Update || row.Error != nil {
 			continue
 		}
-		moves := func(m provision.Subject) bool { to := joins[m.ID]; return to != "" && to != row.Source.ID }
+		moves := func(m provision.Subject) bool { to := joins[m.ID]; return to != nil && to.Source.ID != row.Source.ID }
 		leaves := func(m provision.Subject) bool { return !moves(m) }
+		after := provision.Removal // the last join
+		for _, m := range row.Remove {
+			if moves(m) {
+				after = max(after, joins[m.ID].Urgency)
+			}
+		}
 		switch both := slices.ContainsFunc(row.Remove, moves); {
 		case !both:
 		case len(row.Edits)+len(row.Add)+len(row.Found) == 0 && !slices.ContainsFunc(row.Remove, leaves):
-			row.Urgency, row.Rank = provision.Groups, moving
+			row.Urgency, row.Rank = after, moving
 		default:
 			apart := *row
-			apart.ID, apart.Urgency, apart.Rank = r.engine.Store.NewID(), provision.Groups, moving
+			apart.ID, apart.Urgency, apart.Rank = r.engine.Store.NewID(), after, moving
 			apart.Edits, apart.Add, apart.Found, apart.Want = nil, nil, nil, nil
 			apart.Remove = slices.DeleteFunc(slices.Clone(row.Remove), leaves)
 			row.Remove = slices.DeleteFunc(slices.Clone(row.Remove), moves)

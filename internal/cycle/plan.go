@@ -46,6 +46,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				// kept up to date by withoutHeld
 			case open.State == store.Applying:
 				// What is known of the object is about to change: it is decided about when that is recorded.
+				r.hurry(row)
 				row = nil
 				r.later = append(r.later, store.Later{Kind: c.Kind, ID: c.Subject.ID, Members: c.only})
 			case open.State == store.Planned && open.CycleID != r.cycle.ID:
@@ -194,6 +195,10 @@ func (r *run) expects(c *candidate, row *store.Operation) {
 // rememberedRows bounds how many planned rows a pass keeps in memory beside the database.
 const rememberedRows = 5000
 
+// fewMembers is how many members a group may get and lose at once ahead of the people who are still to get an
+// account. Where there are more, some of them are among those people, and one request for all is better than two.
+const fewMembers = 20
+
 // decide turns one candidate into an operation, nil when there is nothing to do or say.
 func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, error) {
 	r.withoutMissing(c)
@@ -230,8 +235,12 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	if id := managerOf(c); id != "" {
 		op.Names = map[string]string{id: c.facts.Manager}
 	}
-	if (r.opts.Object != "" || len(r.asked[demand{c.Kind, c.Subject.ID}]) > 0) && op.Urgency != provision.Removal {
+	switch {
+	case op.Urgency == provision.Removal:
+	case r.opts.Object != "", len(r.asked[demand{c.Kind, c.Subject.ID}]) > 0:
 		op.Urgency = provision.OnDemand
+	case r.few[c.Subject.ID] && len(op.Add)+len(op.Remove) <= fewMembers:
+		op.Urgency = provision.Handful
 	}
 	op.Steps = slices.Insert(op.Steps, 0, provision.Step{Name: "import", Status: "success", Description: importDescription(c)})
 	return op, nil

@@ -33,6 +33,7 @@ type rename struct {
 	aside   bool      // gives its values up first, for another one in between
 	visited int       // 0 not yet, 1 on the way, 2 done
 	rank    int
+	planned provision.Urgency // before others waited for it
 }
 
 // unique are the target attributes whose values no two accounts may share: the name, and what accounts are told
@@ -81,7 +82,7 @@ func (r *run) noteRenames(rows []*store.Operation) {
 			continue // whoever is created is found by r.making
 		}
 		if frees, takes := r.exchanges(row); len(frees)+len(takes) > 0 {
-			r.renames = append(r.renames, &rename{row: row, frees: frees, takes: takes})
+			r.renames = append(r.renames, &rename{row: row, frees: frees, takes: takes, planned: row.Urgency})
 		}
 	}
 }
@@ -109,17 +110,17 @@ func (r *run) orderRenames(ctx context.Context) error {
 	for _, x := range renames {
 		x.place()
 	}
-	var changed, aside []*store.Operation
+	changed := r.newcomersAfter(renames)
+	var aside []*store.Operation
 	for _, x := range renames {
 		if x.aside {
 			aside = append(aside, r.stepAside(x))
 		}
-		if x.aside || x.rank != x.row.Rank {
+		if x.aside || x.rank != x.row.Rank || x.planned != x.row.Urgency {
 			x.row.Rank = x.rank
 			changed = append(changed, x.row)
 		}
 	}
-	changed = append(changed, r.newcomersAfter(renames)...)
 	if err := r.engine.Store.Replan(ctx, changed); err != nil {
 		return err
 	}
@@ -135,6 +136,7 @@ func (x *rename) place() {
 	}
 	x.visited, x.rank = 1, x.row.Rank
 	for _, h := range x.after {
+		h.hurry(x.row.Urgency)
 		if h.visited == 1 {
 			h.aside = true
 		}
@@ -200,31 +202,50 @@ func besides(path, value, objectID string) string {
 
 // newcomersAfter lets those who are to be created with a value that somebody gives up wait for that.
 func (r *run) newcomersAfter(renames []*rename) []*store.Operation {
-	rank := map[string]int{} // of the newcomer
+	waits := map[string][]*rename{} // by newcomer
 	r.mu.Lock()
 	for _, x := range renames {
 		for _, id := range x.frees {
 			for _, s := range r.making[id] {
-				free := x.rank
-				if x.aside {
-					free = 0
-				}
-				rank[s.ID] = max(rank[s.ID], free+1)
+				waits[s.ID] = append(waits[s.ID], x)
 			}
 		}
 	}
 	r.mu.Unlock()
-	if len(rank) == 0 {
+	if len(waits) == 0 {
 		return nil
 	}
 	var rows []*store.Operation
 	for _, row := range r.rows {
-		if after, waits := rank[row.Source.ID]; waits && row.Action == provision.Create && row.Rank < after {
+		if row.Action != provision.Create {
+			continue
+		}
+		after := row.Rank
+		for _, x := range waits[row.Source.ID] {
+			x.hurry(row.Urgency)
+			free := x.rank
+			if x.aside {
+				free = 0
+			}
+			after = max(after, free+1)
+		}
+		if row.Rank < after {
 			row.Rank = after
 			rows = append(rows, row)
 		}
 	}
 	return rows
+}
+
+// hurry makes a rename as urgent as who waits for it, with those that it waits for itself.
+func (x *rename) hurry(to provision.Urgency) {
+	if x.row.Urgency <= to {
+		return
+	}
+	x.row.Urgency = to
+	for _, h := range x.after {
+		h.hurry(to)
+	}
 }
 
 // freeing is an operation that was taken from the queue, and not finished, and gives a value up.

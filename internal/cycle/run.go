@@ -38,6 +38,8 @@ type run struct {
 	storing chan error                     // the slice of the plan that is being stored, see storeBehind
 	waiting []store.Waiting                // who of the objects just decided about waits for whom
 	since   map[string]int64               // when the changes were committed that the pass follows, by object
+	few     map[string]bool                // objects that somebody changed by hand
+	hurried map[string]provision.Urgency   // objects with an operation under way that something more urgent waits for
 	asked   map[demand][]store.Request     // what somebody wants at once and is not decided about
 	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
 
@@ -189,7 +191,7 @@ func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*r
 	}
 	r := &run{
 		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{}, few: map[string]bool{}, hurried: map[string]provision.Urgency{},
 	}
 	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, Basis: app.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
@@ -278,7 +280,7 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 		if err != nil {
 			return err
 		}
-		r.follow(w)
+		r.follow(w, everything)
 		w.Add(r.later)
 		r.later = nil
 		everything = false
@@ -298,8 +300,14 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 }
 
 // follow notes which changes the pass follows, so that it can be told how long each took to reach the
-// target. What lay there before an initial cycle began waited for somebody to switch it on.
-func (r *run) follow(w *store.Work) {
+// target. What lay there before an initial cycle began waited for somebody to switch it on. And it notes what
+// somebody changed by hand, unless everything is looked at anyway, in the order of managers.
+func (r *run) follow(w *store.Work, everything bool) {
+	for id, few := range w.Few {
+		if few && !everything && !w.All {
+			r.few[id] = true
+		}
+	}
 	for id, at := range w.Since {
 		if r.since[id] == 0 && (r.cycle.Type != Initial || at >= r.began.UnixMilli()) {
 			r.since[id] = at

@@ -31,6 +31,7 @@ type Urgency int
 const (
 	Removal Urgency = iota
 	OnDemand
+	Handful // of a commit that changed few objects: what somebody edits does not wait for what an import brought
 	CreateUpdate
 	Groups
 	ReconcileRead

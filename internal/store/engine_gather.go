@@ -19,8 +19,13 @@ type Work struct {
 	Until  int64               // the feed has been read up to here
 	More   bool                // the feed goes on beyond Until
 	Since  map[string]int64    // when the eldest change of an object was committed, in Unix milliseconds
+	Few    map[string]bool     // objects that changed only in commits of a handful of changes
 	due    []dueRow            // what was due, exactly as it was read
 }
+
+// handful is how many changes a commit may have that a person made by hand: of one member of a group in many
+// others there are more than of a title. An import and an assignment of a large group have more.
+const handful = 100
 
 type dueRow struct {
 	kind           directory.Kind
@@ -84,9 +89,13 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		if err != nil {
 			return nil, err
 		}
-		users := map[string]bool{}
+		users, commits := map[string]bool{}, map[int64]int{}
+		for _, c := range changes {
+			commits[c.At]++ // whose entries have one time
+		}
 		for _, c := range changes {
 			w.Until = c.Seq
+			w.few(c.Object, commits[c.At] <= handful)
 			if _, older := w.Since[c.Object]; !older {
 				if w.Since == nil {
 					w.Since = map[string]int64{}
@@ -146,6 +155,16 @@ func (s *Store) Changed(ctx context.Context, appID string, after int64, retry Re
 		w.Users, err = tx.placed(ctx, users)
 		return w, err
 	})
+}
+
+// few notes whether a change of an object came with few others.
+func (w *Work) few(object string, few bool) {
+	if w.Few == nil {
+		w.Few = map[string]bool{}
+	}
+	if was, known := w.Few[object]; !known || was {
+		w.Few[object] = few
+	}
 }
 
 // lookAt adds members of a group to look at; whole looks at all of them.

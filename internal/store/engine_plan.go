@@ -53,7 +53,7 @@ func (s *Store) Replan(ctx context.Context, ops []*Operation) error {
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		for _, o := range ops {
-			if _, err := tx.Exec(ctx, `update operations set rank = $1, detail = $2 where id = $3 and state = 'planned'`, o.Rank, jsonText(detailOf(o)), o.ID); err != nil {
+			if _, err := tx.Exec(ctx, `update operations set urgency = $1, rank = $2, detail = $3 where id = $4 and state = 'planned'`, int64(o.Urgency), o.Rank, jsonText(detailOf(o)), o.ID); err != nil {
 				return fmt.Errorf("putting operation %s in order: %w", o.ID, err)
 			}
 		}

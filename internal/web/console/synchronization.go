@@ -45,12 +45,8 @@ func (c *console) synchronization(rq *request, a appPage) (synchronization, erro
 			s.Done, s.Planned = s.Done+adv.Done[action], s.Planned+n
 		}
 	}
-	if s.Cycle.State == "running" && s.Done > 0 {
-		s.Reading = false
-		if passed := time.Since(s.Cycle.Started); passed > 0 {
-			s.Rate = float64(s.Done) / passed.Seconds()
-			s.Left = time.Duration(float64(s.Planned-s.Done) / s.Rate * float64(time.Second))
-		}
+	if p := s.Cycle.Progress; p != nil && p.Done > 0 {
+		s.Reading, s.Rate, s.Left = false, p.PerSecond, time.Duration(p.LeftMS)*time.Millisecond
 	}
 	return s, nil
 }
