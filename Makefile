@@ -29,8 +29,8 @@ bench: ## the figures of docs/performance.md, beside a bare loop, BENCHTIME (3x)
 	go test ./internal/bench -run '^$$' -bench 'FirstLoad|SteadyState' -benchtime $(BENCHTIME) -timeout 60m
 	go test ./internal/bench -run '^$$' -bench Plan -benchtime $(BENCHTIME) -timeout 60m # apart: its memory is the process's peak
 
-crash: ## kills the binary in CRASH_ROUNDS (200) rounds on each database, at random moments
-	MUSTER_CRASH_ROUNDS=$(CRASH_ROUNDS) go test ./cmd/muster -run KilledBinary -count=1 -v -timeout 2h
+crash: ## kills the binary and the server in CRASH_ROUNDS (200) rounds on each database, at random moments
+	MUSTER_CRASH_ROUNDS=$(CRASH_ROUNDS) go test ./cmd/muster -run 'Killed(Binary|Server)' -count=1 -v -timeout 2h
 
 model: ## MODEL_STEPS (1,000,000) changes and faults by chance against a model of the right end
 	MUSTER_MODEL_COMPANIES=$$(($(MODEL_STEPS) / 120)) go test ./internal/cycle -run 'TestModel$$' -count=1 -timeout 24h

@@ -33,10 +33,14 @@ import (
 // while. After each round, in which people join, move, leave and return, the target must be as the file
 // says: nobody twice, nobody lost, nobody else touched, and hardly anything sent twice.
 //
-// MUSTER_CRASH_ROUNDS is how many rounds each database and target get (default 5), MUSTER_CRASH_SEED repeats a run.
+// MUSTER_CRASH_ROUNDS is how many rounds each database gets (default 20), MUSTER_CRASH_SEED repeats a run.
 func TestKilledBinary(t *testing.T) {
+	crash(t, 20, "off", (*crashCompany).round)
+}
+
+// crash plays rounds of a company on each database, half of them with either target.
+func crash(t *testing.T, rounds int, status string, round func(c *crashCompany, n int)) {
 	t.Parallel()
-	rounds := 5
 	if n, err := strconv.Atoi(os.Getenv("MUSTER_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
@@ -51,16 +55,18 @@ func TestKilledBinary(t *testing.T) {
 	for name, target := range map[string]func() crashTarget{"slack": newSlackTarget, "scim": newScimTarget} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Configs(t, func(t *testing.T, config store.Config) {
-				c := newCrashCompany(t, binary, config, target(), rand.New(rand.NewPCG(seed, uint64(len(name)))))
+				c := newCrashCompany(t, binary, config, target(), rand.New(rand.NewPCG(seed, uint64(len(name)))), status)
+				repeat := fmt.Sprintf("MUSTER_CRASH_SEED=%d MUSTER_CRASH_ROUNDS=%d go test ./cmd/muster -run '%s$' -count=1", seed, rounds, strings.Split(t.Name(), "/")[0])
+				played := 0
 				t.Cleanup(func() {
+					t.Logf("%d rounds, %d processes killed, %d writes, %d of them repeated", played, c.kills, c.writes, c.repeats)
 					if t.Failed() {
-						t.Logf("repeat with MUSTER_CRASH_SEED=%d MUSTER_CRASH_ROUNDS=%d go test ./cmd/muster -run KilledBinary -count=1", seed, rounds)
+						t.Log("repeat with " + repeat)
 					}
 				})
-				for round := 0; round < (rounds+1)/2 && !t.Failed(); round++ {
-					c.round(round)
+				for ; played < (rounds+1)/2 && !t.Failed(); played++ {
+					round(c, played)
 				}
-				t.Logf("%d rounds, %d processes killed, %d writes, %d of them repeated", (rounds+1)/2, c.kills, c.writes, c.repeats)
 			})
 		})
 	}
@@ -107,9 +113,12 @@ type crashCompany struct {
 	seen   map[string]int
 
 	kills, writes, repeats int
+
+	token       string // for a server's API
+	corrections uint64 // seed of what is changed one by one in a round
 }
 
-func newCrashCompany(t *testing.T, binary string, config store.Config, target crashTarget, rnd *rand.Rand) *crashCompany {
+func newCrashCompany(t *testing.T, binary string, config store.Config, target crashTarget, rnd *rand.Rand, status string) *crashCompany {
 	c := &crashCompany{t: t, rnd: rnd, binary: binary, dir: t.TempDir(), pg: config.Database, target: target, seen: map[string]int{}}
 	c.env = append(os.Environ(), "MUSTER_DATA="+config.Data, "MUSTER_DATABASE="+config.Database, "HOME="+c.dir, "MUSTER_SERVER=", "MUSTER_TOKEN=")
 	server := httptest.NewServer(c)
@@ -122,6 +131,7 @@ func newCrashCompany(t *testing.T, binary string, config store.Config, target cr
 	app["connection"].(map[string]any)["limits"] = map[string]any{"concurrency": crashConcurrency, "requests_per_second": 100_000, "burst": 100_000}
 	app["assignments"] = []any{map[string]any{"group": "Staff"}, map[string]any{"group": "Club"}}
 	app["provisioning"] = map[string]any{
+		"status": status,
 		"groups": map[string]any{"enabled": true, "actions": []string{"create", "update", "delete"}}, "hold": map[string]any{"removals": "off", "max": 100_000},
 	}
 	text, err := json.Marshal(map[string]any{"applications": []any{app}})
@@ -136,6 +146,11 @@ func newCrashCompany(t *testing.T, binary string, config store.Config, target cr
 		c.muster("group", "add", g)
 	}
 	c.muster("config", "apply", filepath.Join(c.dir, "app.yaml"))
+	var made struct{ Token string }
+	if err := json.Unmarshal([]byte(c.muster("token", "create", "--role", "owner", "-o", "json")), &made); err != nil {
+		t.Fatal(err)
+	}
+	c.token = made.Token
 	return c
 }
 
@@ -152,10 +167,10 @@ func (c *crashCompany) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.mu.Lock()
 	c.left--
-	kill, after := c.left == 0, c.after
+	kill, after, victim := c.left == 0, c.after, c.victim
 	c.mu.Unlock()
 	if kill && !after {
-		c.kill()
+		c.kill(victim)
 		return
 	}
 	answer := httptest.NewRecorder()
@@ -171,7 +186,7 @@ func (c *crashCompany) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 	if kill {
-		c.kill()
+		c.kill(victim)
 	}
 	for k, v := range answer.Header() {
 		w.Header()[k] = v
@@ -180,10 +195,11 @@ func (c *crashCompany) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-func (c *crashCompany) kill() {
+// kill kills a process that is still the one to be killed.
+func (c *crashCompany) kill(p *os.Process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.victim != nil && c.victim.Kill() == nil {
+	if p != nil && c.victim == p && p.Kill() == nil {
 		c.kills++
 		c.victim = nil
 	}
@@ -204,7 +220,7 @@ func (c *crashCompany) run(writes int, wait time.Duration, args ...string) (stri
 	c.victim, c.left, c.after = cmd.Process, writes, c.rnd.IntN(2) == 0
 	c.mu.Unlock()
 	if wait > 0 {
-		defer time.AfterFunc(wait, c.kill).Stop()
+		defer time.AfterFunc(wait, func() { c.kill(cmd.Process) }).Stop()
 	}
 	err := cmd.Wait()
 	c.mu.Lock()
@@ -249,9 +265,23 @@ func (c *crashCompany) round(n int) {
 	}
 	c.muster("sync", "app")
 	c.muster("sync", "app") // whom a killed one left half done
-	c.check()
-	if repeated, most := c.repeats-repeats, (c.kills-kills)*(crashConcurrency+4); repeated > most {
-		c.t.Errorf("round %d: %d writes were repeated after %d kills with %d in flight", n, repeated, c.kills-kills, crashConcurrency)
+	c.over(n, kills, repeats)
+}
+
+// over compares what a round came to, which had begun with so many kills and repetitions.
+func (c *crashCompany) over(n, kills, repeats int) {
+	c.t.Helper()
+	c.mu.Lock()
+	repeated, killed := c.repeats-repeats, c.kills-kills
+	c.mu.Unlock()
+	if most := killed * (crashConcurrency + 4); repeated > most {
+		c.t.Errorf("round %d: %d writes were repeated after %d kills with %d in flight", n, repeated, killed, crashConcurrency)
+	}
+	for _, wrong := range c.wrong() {
+		c.t.Errorf("round %d: %s", n, wrong)
+	}
+	for _, p := range c.people {
+		p.had = p.had || p.in()
 	}
 	var report struct{ Requests int }
 	if err := json.Unmarshal([]byte(c.muster("sync", "app", "-o", "json")), &report); err != nil || report.Requests != 0 {
@@ -328,10 +358,11 @@ func (c *crashCompany) file() string {
 	return path
 }
 
-func (c *crashCompany) check() {
-	c.t.Helper()
+// wrong says what of the target is not as the file says.
+func (c *crashCompany) wrong() (all []string) {
+	wrong := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if now := c.target.foreign(); now != c.before {
-		c.t.Errorf("somebody else was touched:\n%s\nwas\n%s", now, c.before)
+		wrong("somebody else was touched:\n%s\nwas\n%s", now, c.before)
 	}
 	there := c.target.people()
 	want := map[string][]string{}
@@ -339,15 +370,14 @@ func (c *crashCompany) check() {
 		accounts := there[p.mail()]
 		switch in := p.in(); {
 		case len(accounts) > 1:
-			c.t.Errorf("%s has %d accounts", p.name, len(accounts))
+			wrong("%s has %d accounts", p.name, len(accounts))
 		case in && len(accounts) == 0, p.had && len(accounts) == 0:
-			c.t.Errorf("%s has no account", p.name)
+			wrong("%s has no account", p.name)
 		case len(accounts) == 1 && accounts[0].active != in:
-			c.t.Errorf("%s is active: %t, in scope: %t", p.name, accounts[0].active, in)
+			wrong("%s is active: %t, in scope: %t", p.name, accounts[0].active, in)
 		case in && accounts[0].title != p.title:
-			c.t.Errorf("%s has title %q, want %q", p.name, accounts[0].title, p.title)
+			wrong("%s has title %q, want %q", p.name, accounts[0].title, p.title)
 		}
-		p.had = p.had || p.in()
 		if p.in() {
 			for _, g := range p.groups {
 				want[g] = append(want[g], p.mail())
@@ -359,9 +389,10 @@ func (c *crashCompany) check() {
 		slices.Sort(active)
 		slices.Sort(want[g])
 		if !slices.Equal(active, want[g]) {
-			c.t.Errorf("members of %s: %v, want %v", g, active, want[g])
+			wrong("members of %s: %v, want %v", g, active, want[g])
 		}
 	}
+	return all
 }
 
 // scimTarget is connectortest's.
