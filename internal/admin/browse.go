@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -87,11 +88,6 @@ func (d *Desk) AccountPage(ctx context.Context, name string, q store.AccountQuer
 	return d.store.Accounts(ctx, app.ID, q)
 }
 
-// RecordPage returns records of the provisioning log, the newest first, from after one on.
-func (d *Desk) RecordPage(ctx context.Context, f LogFilter, after string) ([]Record, string, error) {
-	return d.LogPage(ctx, f, true, after, f.Last)
-}
-
 // Record returns one record of the provisioning log.
 func (d *Desk) Record(ctx context.Context, id string) (Record, error) {
 	o, err := d.store.OperationByID(ctx, id)
@@ -126,6 +122,19 @@ func (d *Desk) Cycles(ctx context.Context, name, after string, limit int) ([]*st
 		return nil, err
 	}
 	return d.store.Cycles(ctx, app.ID, after, limit)
+}
+
+// Cycle returns a cycle of an application, or a plan.
+func (d *Desk) Cycle(ctx context.Context, name, id string) (*store.Cycle, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.store.CycleByID(ctx, app.ID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = noCycle(app, id)
+	}
+	return c, err
 }
 
 // Advance is how far a cycle has come, by action: how many of how many operations are over.
@@ -175,27 +184,4 @@ func (d *Desk) Activity(ctx context.Context, name string, from, until time.Time,
 		id = app.ID
 	}
 	return d.store.Activity(ctx, id, from, until, piece)
-}
-
-// PlanByID returns a plan that was made before.
-func (d *Desk) PlanByID(ctx context.Context, name, id string) (Plan, error) {
-	app, err := d.store.Application(ctx, name)
-	if err != nil {
-		return Plan{}, err
-	}
-	c, err := d.store.CycleByID(ctx, app.ID, id)
-	if err != nil {
-		return Plan{}, err
-	}
-	return d.planOf(ctx, app, c)
-}
-
-// PlanPage returns a page of the operations of a plan.
-func (d *Desk) PlanPage(ctx context.Context, q store.PlanQuery) ([]Operation, error) {
-	page, err := d.store.PlanPage(ctx, q)
-	out := make([]Operation, len(page))
-	for i, o := range page {
-		out[i] = operationOf(o)
-	}
-	return out, err
 }

@@ -152,28 +152,51 @@ var stretches = func() (all []stretch) {
 // done after the others of their kind.
 func (d *Desk) Operations(ctx context.Context, planID string) iter.Seq2[Operation, error] {
 	return pages(func(after string) ([]Operation, string, error) {
-		return d.OperationsPage(ctx, planID, after, pageSize)
+		return d.OperationsPage(ctx, PlanQuery{Plan: planID}, after, pageSize)
 	})
 }
 
-// OperationsPage returns one page of [Desk.Operations], and where the next one begins, "" after the
-// last.
-func (d *Desk) OperationsPage(ctx context.Context, planID, after string, limit int) ([]Operation, string, error) {
+// PlanQuery picks operations of a plan.
+type PlanQuery struct {
+	Plan   string           // its id
+	Action provision.Action // "" for all; of skip what needs nothing sent
+	Held   bool             // only what is held
+	Sent   bool             // leave out what needs nothing sent
+	Search string           // in the names of people and groups, case-blind
+}
+
+// wants reports whether a stretch of the plan is asked for.
+func (q PlanQuery) wants(part stretch) bool {
+	skipped := part.state == store.Skipped
+	switch {
+	case q.Held:
+		return part.state == store.Held && (q.Action == "" || part.action == q.Action)
+	case q.Action == provision.Skip:
+		return skipped
+	case q.Action != "":
+		return part.action == q.Action && !skipped
+	}
+	return !q.Sent || !skipped
+}
+
+// OperationsPage returns a page of the operations of a plan that a query picks, in the order of
+// [Desk.Operations], and where the next one begins, "" after the last.
+func (d *Desk) OperationsPage(ctx context.Context, q PlanQuery, after string, limit int) ([]Operation, string, error) {
 	at, last, err := planPlace(after)
 	if err != nil {
 		return nil, "", err
 	}
-	counts, err := d.store.Counts(ctx, planID)
+	counts, err := d.store.Counts(ctx, q.Plan)
 	if err != nil {
 		return nil, "", err
 	}
 	out := []Operation{}
 	for ; at < len(stretches); at, last = at+1, nil {
 		part := stretches[at]
-		if counts[part.state][part.action] == 0 {
+		if counts[part.state][part.action] == 0 || !q.wants(part) {
 			continue
 		}
-		page, err := d.store.PlannedOperations(ctx, planID, part.state, part.action, last, limit-len(out))
+		page, err := d.store.PlannedOperations(ctx, q.Plan, part.state, part.action, q.Search, last, limit-len(out))
 		if err != nil {
 			return nil, "", err
 		}

@@ -18,24 +18,36 @@ func (d *Desk) Undo(ctx context.Context, name, cycleID, user string, progress fu
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := d.mayUndo(ctx, app, cycleID); err != nil {
+	object, err := d.mayUndo(ctx, app, cycleID, user)
+	if err != nil {
 		return Plan{}, err
 	}
-	o := cycle.Options{Undo: cycleID, ByHand: true, Initiator: d.by.Name, Progress: progress}
-	if user != "" {
-		if o.UndoObject, err = d.logged(ctx, directory.KindUser, user); err != nil {
-			return Plan{}, err
-		}
-	}
-	return d.plan(ctx, app, o)
+	return d.plan(ctx, app, cycle.Options{Undo: cycleID, UndoObject: object, ByHand: true, Initiator: d.by.Name, Progress: progress})
 }
 
-// mayUndo refuses what is no cycle that has done something and has ended.
-func (d *Desk) mayUndo(ctx context.Context, app *provision.Application, cycleID string) error {
+// MayUndo returns why [Desk.Undo] would not begin, for whoever asks before it is waited for.
+func (d *Desk) MayUndo(ctx context.Context, name, cycleID, user string) error {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = d.mayUndo(ctx, app, cycleID, user)
+	return err
+}
+
+// mayUndo refuses what is no cycle that has done something and has ended, and finds the one user.
+func (d *Desk) mayUndo(ctx context.Context, app *provision.Application, cycleID, user string) (object string, err error) {
+	if err := d.hasEnded(ctx, app, cycleID); err != nil || user == "" {
+		return "", err
+	}
+	return d.logged(ctx, directory.KindUser, user)
+}
+
+func (d *Desk) hasEnded(ctx context.Context, app *provision.Application, cycleID string) error {
 	c, err := d.store.CycleByID(ctx, app.ID, cycleID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return usage(string(store.ErrNotFound), "`muster logs --app "+app.Name+" -o json` shows the cycle_id of what was done", "%s has no cycle %s", app.Name, cycleID)
+		return noCycle(app, cycleID)
 	case err != nil:
 		return err
 	case c.State == "planned":
@@ -51,4 +63,8 @@ func (d *Desk) mayUndo(ctx context.Context, app *provision.Application, cycleID 
 		return usage("pruned", "`muster retention` says how long records are kept", "what cycle %s did is no longer recorded", cycleID)
 	}
 	return err
+}
+
+func noCycle(app *provision.Application, id string) error {
+	return usage(string(store.ErrNotFound), "`muster logs --app "+app.Name+" -o json` shows the cycle_id of what was done", "%s has no cycle %s", app.Name, id)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/directory"
-	"github.com/muster-id/muster/internal/provision"
 )
 
 // AccountQuery picks accounts that an application keeps, for browsing.
@@ -117,39 +116,4 @@ func (s *Store) Activity(ctx context.Context, appID string, from, until time.Tim
 		out[len(out)-1].Status[r.status] += r.n
 	}
 	return out, err
-}
-
-// PlanQuery picks operations of a plan or a cycle, for browsing.
-type PlanQuery struct {
-	CycleID string
-	Action  provision.Action // "" for all
-	Held    bool             // only what is held
-	Search  string           // in the names of people and groups, case-blind
-	After   string           // id of the last operation of the page before
-	Limit   int              // 0 is 100
-}
-
-// PlanPage returns a page of the operations of a plan in the order in which they were planned; what
-// needs nothing is left out unless asked for as an action.
-func (s *Store) PlanPage(ctx context.Context, q PlanQuery) ([]*Operation, error) {
-	if q.Limit <= 0 {
-		q.Limit = 100
-	}
-	where, args := "cycle_id = $1 and id > $2 and state in ('planned','held','failed')", []any{q.CycleID, q.After, q.Limit}
-	if q.Action == provision.Skip {
-		where = "cycle_id = $1 and id > $2 and state = 'skipped'"
-	} else if q.Action != "" {
-		args = append(args, string(q.Action))
-		where += fmt.Sprintf(" and action = $%d", len(args))
-	}
-	if q.Held {
-		where += " and state = 'held'"
-	}
-	if q.Search != "" && storable(q.Search) {
-		args = append(args, "%"+escapeLike(directory.Key(q.Search))+"%")
-		where += fmt.Sprintf(` and lower(object_name) like $%d escape '\'`, len(args))
-	}
-	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
-		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where `+where+` order by id limit $3`, args...)
-	})
 }

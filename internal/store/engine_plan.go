@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 )
 
@@ -25,20 +26,29 @@ func (s *Store) PlanByID(ctx context.Context, id string) (*Cycle, error) {
 
 // PlannedOperations returns a page of the operations of a plan that are in one state and do one
 // action: planned ones in the order of the queue, others in the order in which they were planned,
-// from after an operation on. Both read along an index: the last page of a plan for a hundred
-// thousand people costs what the first one does.
-func (s *Store) PlannedOperations(ctx context.Context, cycleID string, state State, action provision.Action, after *Operation, limit int) ([]*Operation, error) {
+// from after an operation on; a search leaves those whose person or group has it in the name. All
+// read along an index: the last page of a plan for a hundred thousand people costs what the first one does.
+func (s *Store) PlannedOperations(ctx context.Context, cycleID string, state State, action provision.Action, search string, after *Operation, limit int) ([]*Operation, error) {
 	urgency, rank, id := int64(-1), int64(-1), ""
 	if after != nil {
 		urgency, rank, id = int64(after.Urgency), int64(after.Rank), after.ID
 	}
-	where, args := `cycle_id = $1 and action = $2 and id > $3 and state = $4 order by id limit $5`, []any{cycleID, string(action), id, string(state), limit}
-	if state == Planned {
-		where = `cycle_id = $1 and action = $2 and state = 'planned' and (urgency, rank, id) > ($3, $4, $5) order by urgency, rank, id limit $6`
-		args = []any{cycleID, string(action), urgency, rank, id, limit}
+	args := []any{cycleID, string(action)}
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
 	}
+	where, order := "state = "+arg(string(state))+" and id > "+arg(id), "id"
+	if state == Planned {
+		args = args[:2]
+		where, order = "state = 'planned' and (urgency, rank, id) > ("+arg(urgency)+", "+arg(rank)+", "+arg(id)+")", "urgency, rank, id"
+	}
+	if search != "" && storable(search) {
+		where += ` and lower(object_name) like ` + arg("%"+escapeLike(directory.Key(search))+"%") + ` escape '\'`
+	}
+	where += " order by " + order + " limit " + arg(limit)
 	ops, err := read(ctx, s, func(tx *Tx) ([]*Operation, error) {
-		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where `+where, args...)
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where cycle_id = $1 and action = $2 and `+where, args...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading plan %s: %w", cycleID, err)

@@ -37,11 +37,14 @@ func (s *Server) runs() {
 		return answered(d.FindPlan(ctx, in.Plan))
 	})
 	type pages struct {
-		Plan string `path:"plan" doc:"Id of a plan."`
+		Plan   string `path:"plan" doc:"Id of a plan."`
+		Action string `query:"action" enum:"create,update,disable,enable,delete,skip" doc:"Only this action; skip is what needs nothing sent."`
+		Held   bool   `query:"held" doc:"Only what is held."`
+		Search string `query:"search" doc:"Only of people and groups with this in the name."`
 		Paged
 	}
 	route(s, operation(http.MethodGet, "/plans/{plan}/operations", "list-operations", "List the operations of a plan"), func(ctx context.Context, d *admin.Desk, in *pages) (*answer[api.Operations], error) {
-		ops, next, err := d.OperationsPage(ctx, in.Plan, in.Cursor, in.Limit)
+		ops, next, err := d.OperationsPage(ctx, admin.PlanQuery{Plan: in.Plan, Action: provision.Action(in.Action), Held: in.Held, Search: in.Search}, in.Cursor, in.Limit)
 		return answered(api.Operations{Operations: api.OperationsOf(ops), Page: api.Page{Next: next}}, err)
 	})
 	type run struct {

@@ -265,6 +265,9 @@ func (c *console) run(rq *request) error {
 		done, err := desk.Sync(ctx, a.App.ID, o)
 		return done.CycleID, err
 	})
+	if o.Plan != "" {
+		c.work.forget("plan", a.App.ID) // it is being run, and would be shown as if nothing had been sent
+	}
 	if !begun {
 		return rq.done(a.to(), "A cycle is running; another one follows it.")
 	}

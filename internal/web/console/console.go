@@ -102,7 +102,7 @@ func (c *console) failed(rq *request, err error) {
 		status = http.StatusRequestEntityTooLarge
 	case errors.Is(err, context.Canceled):
 		return // nobody waits for it
-	case p.Code == string(store.ErrNotFound):
+	case gone(err):
 		status = http.StatusNotFound
 	case p.Exit == admin.ExitUsage:
 		status = http.StatusUnprocessableEntity
@@ -112,6 +112,12 @@ func (c *console) failed(rq *request, err error) {
 		c.Log.Error("a page failed", "route", rq.Pattern, "error", err)
 	}
 	rq.show(status, problemPage(rq.page, p))
+}
+
+// gone reports whether something was not found.
+func gone(err error) bool {
+	p := admin.Explain(err)
+	return p != nil && p.Code == string(store.ErrNotFound)
 }
 
 // show writes a page.

@@ -45,7 +45,7 @@ func (c *console) logs(rq *request) error {
 	if err != nil {
 		return err
 	}
-	l.Records, l.Next, err = rq.desk.RecordPage(rq.Context(), l.Filter, l.After)
+	l.Records, l.Next, err = rq.desk.LogPage(rq.Context(), l.Filter, true, l.After, pageSize)
 	if p := admin.Explain(err); p != nil && p.Exit == admin.ExitUsage {
 		l.Problem, err = p, nil // a name that nobody has
 	}

@@ -18,6 +18,7 @@ const heldShown = 500
 type planView struct {
 	appPage
 	Plan           admin.Plan // zero before one is made
+	Gone           bool       // the one that was asked for is no more, or never was
 	Making         *state     // a plan that is being made
 	Held           []admin.Operation
 	Operations     []admin.Operation
@@ -41,20 +42,8 @@ func (c *console) plan(rq *request) error {
 		v.Making = &s
 		id = s.Result
 	}
-	if id != "" {
-		if v.Plan, err = rq.desk.PlanByID(rq.Context(), a.App.ID, id); err != nil {
-			return err
-		}
-		q := store.PlanQuery{CycleID: id, Action: provision.Action(v.Action), Search: v.Search, After: v.After, Limit: pageSize}
-		if v.Action == "held" {
-			q.Action, q.Held = "", true
-		}
-		if v.Operations, err = rq.desk.PlanPage(rq.Context(), q); err != nil {
-			return err
-		}
-		if n := len(v.Operations); n == pageSize {
-			v.Next = v.Operations[n-1].ID
-		}
+	if err := v.read(rq, id); err != nil {
+		return err
 	}
 	switch {
 	case rq.partial("list"):
@@ -63,6 +52,27 @@ func (c *console) plan(rq *request) error {
 		return rq.ok(planBody(v))
 	}
 	return rq.ok(planPage(v))
+}
+
+// read reads a plan and a page of its operations, if there still is one.
+func (v *planView) read(rq *request, id string) (err error) {
+	if id == "" {
+		return nil
+	}
+	v.Plan, err = rq.desk.FindPlan(rq.Context(), id)
+	if gone(err) || err == nil && v.Plan.Application != v.App.Name {
+		v.Plan, v.Gone = admin.Plan{}, rq.FormValue("id") != ""
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	q := admin.PlanQuery{Plan: id, Action: provision.Action(v.Action), Sent: true, Search: v.Search}
+	if v.Action == "held" {
+		q.Action, q.Held = "", true
+	}
+	v.Operations, v.Next, err = rq.desk.OperationsPage(rq.Context(), q, v.After, pageSize)
+	return err
 }
 
 // makePlan begins a plan and shows how far it is.

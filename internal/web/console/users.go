@@ -14,6 +14,9 @@ import (
 // pageSize is how much of a list a page shows.
 const pageSize = 50
 
+// timelineShown is how many records a person's page begins with.
+const timelineShown = 30
+
 // userList is a page of the list of users.
 type userList struct {
 	Users         []directory.User
@@ -58,7 +61,7 @@ func (c *console) user(rq *request) error {
 	if p.Accounts, err = rq.desk.AccountsOf(ctx, person.ID); err != nil {
 		return err
 	}
-	if p.Log, p.Next, err = rq.desk.RecordPage(ctx, admin.LogFilter{User: person.ID, Last: 30}, rq.FormValue("after")); err != nil {
+	if p.Log, p.Next, err = rq.desk.LogPage(ctx, admin.LogFilter{User: person.ID}, true, rq.FormValue("after"), timelineShown); err != nil {
 		return err
 	}
 	if rq.page.may(admin.Admin) {

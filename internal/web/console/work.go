@@ -96,3 +96,12 @@ func (w *work) of(kind, app string) (state, bool) {
 	}
 	return t.state(), true
 }
+
+// forget drops the state of a task that has ended.
+func (w *work) forget(kind, app string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.running[workKey(kind, app)]; t != nil && !t.state().Running {
+		delete(w.running, workKey(kind, app))
+	}
+}
