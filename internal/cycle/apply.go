@@ -22,10 +22,12 @@ const taken = 256
 const feedCheck = 250 * time.Millisecond
 
 // Results are recorded many at a time, because the disk is waited for once for all of them: as soon as
-// there are so many, or so much time has passed, or nothing else is under way.
+// there are so many, or so much time has passed, or nothing else is under way. Where recording itself takes
+// long, a slow disk or a busy machine, the time grows with it and a batch with the time.
 const (
 	recordBatch = 128
 	recordEvery = 25 * time.Millisecond
+	recordShare = 4 // times as long as the last recording took
 )
 
 // reserved are the places in the queue to the target that only removals may take.
@@ -50,7 +52,8 @@ type dispatcher struct {
 	finished   chan finished
 	unrecorded []store.Result
 	recording  bool
-	recordedAt time.Time // when the last results were
+	recordFrom time.Time // when the last results began to be
+	recordNext time.Time // when the next are due at the latest
 	recorded   chan error
 
 	accounts map[string]string // accounts that users got in this pass, by user id
@@ -147,7 +150,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 		d.dispatch(ctx)
 		if d.recordDue() {
 			batch := d.unrecorded
-			d.unrecorded, d.recording = nil, true
+			d.unrecorded, d.recording, d.recordFrom = nil, true, time.Now()
 			go func() {
 				one, done := recording(ctx)
 				defer done()
@@ -176,7 +179,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 				return err
 			}
 		case err := <-d.recorded:
-			d.recording, d.recordedAt = false, time.Now()
+			d.recordEnded()
 			if err != nil {
 				return err // nothing may be sent whose record would be lost
 			}
@@ -192,7 +195,32 @@ func (d *dispatcher) loop(ctx context.Context) error {
 
 // recordDue reports whether it is time to record what has come back.
 func (d *dispatcher) recordDue() bool {
-	return !d.recording && len(d.unrecorded) > 0 && (len(d.unrecorded) >= recordBatch || d.inflight == 0 || time.Since(d.recordedAt) >= recordEvery)
+	return !d.recording && len(d.unrecorded) > 0 && (len(d.unrecorded) >= recordBatch || d.inflight == 0 || !time.Now().Before(d.recordNext))
+}
+
+// recordEnded notes that what was being recorded is.
+func (d *dispatcher) recordEnded() {
+	now := time.Now()
+	d.recording, d.recordNext = false, now.Add(min(max(recordEvery, recordShare*now.Sub(d.recordFrom)), feedCheck))
+}
+
+// recordAll makes durable at once what has come back so far.
+func (d *dispatcher) recordAll(ctx context.Context) error {
+	for len(d.finished) > 0 {
+		d.take1(<-d.finished)
+	}
+	if d.recording {
+		err := <-d.recorded
+		d.recordEnded()
+		if err != nil {
+			return err
+		}
+	}
+	batch := d.unrecorded
+	d.unrecorded = nil
+	one, done := recording(ctx)
+	defer done()
+	return d.record(one, batch)
 }
 
 // record makes results durable. An account which the target says is new, or which was adopted on the

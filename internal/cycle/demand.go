@@ -135,7 +135,7 @@ type demand struct {
 // takeRequests takes up what somebody wants provisioned at once: the object is decided about anew, and
 // what waits for it in the queue moves to the front.
 func (d *dispatcher) takeRequests(ctx context.Context) error {
-	asked, err := d.engine.Store.TakeRequests(ctx, d.app.ID, d.cycle.ID)
+	asked, err := d.engine.Store.TakeRequests(ctx, d.app.ID, d.cycle.ID, d.recordAll)
 	for _, q := range asked {
 		o := demand{q.Kind, q.ObjectID}
 		if d.asked == nil {

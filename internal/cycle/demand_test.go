@@ -96,9 +96,7 @@ func TestOnDemandDuringAFirstLoad(t *testing.T) {
 				once.Do(func() { close(began) })
 			}
 		})
-		if _, err := w.store.Import(t.Context(), joiners(400), store.ImportOptions{Source: "hr", Actor: by}); err != nil {
-			t.Fatal(err)
-		}
+		w.people("p", 400)
 		w.on()
 		asker := *w.engine
 		asker.Node = "asker"
@@ -112,7 +110,7 @@ func TestOnDemandDuringAFirstLoad(t *testing.T) {
 		case <-ended:
 			t.Fatalf("the load ended: %v", end())
 		}
-		for _, name := range []string{"j00240", "j00399"} {
+		for _, name := range []string{"p240", "p399"} {
 			before := len(order.so())
 			report, err := w.demand(&asker, name)
 			if err != nil {

@@ -348,11 +348,7 @@ func TestReconcileRequests(t *testing.T) {
 	w := onSQLite(t)
 	w.app.Provisioning.Groups.Enabled = false
 	const people, page, drifted = 1990, 100, 20
-	names := make([]string, people)
-	for i := range names {
-		names[i] = fmt.Sprintf("p%04d", i)
-		w.user(names[i], "title", "Engineer")
-	}
+	names := w.people("p", people)
 	w.group("All", names...)
 	w.assign("All")
 	w.expect(w.sync(), map[string]int{"create": people})

@@ -25,7 +25,7 @@ type Engine struct {
 	Node string         // names this process in leases and messages
 	Rand func() float64 // uniform in [0,1), spreads retries
 	// LeaseTime is how long a node that died keeps the others from an application; 0 is 9 s, which is
-	// less than a second sync waits for the first.
+	// less than a second sync waits for the first, and 30 s on an embedded database, where there are no others.
 	LeaseTime time.Duration
 	RandN     func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
 	Watch     Watch                 // who counts along

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/provision"
-	"github.com/muster-id/muster/internal/store"
 )
 
 // inOrder is the order in which a target is written to.
@@ -88,9 +87,7 @@ func TestByHandBeforeAnImport(t *testing.T) {
 				}
 			})
 			w.save()
-			if _, err := w.store.Import(t.Context(), joiners(400), store.ImportOptions{Source: "hr", Actor: by}); err != nil {
-				t.Fatal(err)
-			}
+			w.people("j", 400)
 			if at == 0 {
 				hand()
 			}

@@ -180,11 +180,17 @@ func (h *hold) release() {
 	}
 }
 
+// leaseTime is how long a lease holds that is not renewed. Other nodes wait for a dead one's to run out. An
+// embedded database has one process, and the next one knows that the lease of a dead one is worth nothing:
+// there it outlasts a large import, which nothing else can write beside.
 func (e *Engine) leaseTime() time.Duration {
-	if e.LeaseTime > 0 {
+	switch {
+	case e.LeaseTime > 0:
 		return e.LeaseTime
+	case e.Store.Postgres():
+		return 9 * time.Second
 	}
-	return 9 * time.Second
+	return 30 * time.Second
 }
 
 // leaseWait is how long a second sync of an application waits for the first.

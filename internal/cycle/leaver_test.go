@@ -2,7 +2,6 @@ package cycle_test
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -19,18 +18,16 @@ import (
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/slackemulator"
 	"github.com/muster-id/muster/internal/source"
-	"github.com/muster-id/muster/internal/store"
 )
 
-// joiners is a source of many people.
-type joiners int
+// joiners is a source of people with these names.
+type joiners []string
 
-func (n joiners) Records() iter.Seq2[source.Record, error] {
+func (names joiners) Records() iter.Seq2[source.Record, error] {
 	return func(yield func(source.Record, error) bool) {
-		for i := range int(n) {
-			name := fmt.Sprintf("j%05d", i)
+		for i, name := range names {
 			r := source.Record{Line: i + 1, Kind: directory.KindUser, Name: name, Attributes: directory.Edit{
-				"userName": name, "name.givenName": "Joiner", "name.familyName": name,
+				"userName": name, "name.givenName": name, "name.familyName": "Test", "displayName": name + " Test", "title": "Engineer",
 				"emails": []any{map[string]any{"value": name + "@example.org", "type": "work", "primary": true}},
 			}}
 			if !yield(r, nil) {
@@ -65,9 +62,7 @@ func TestLeaverBeforeTwentyThousandJoiners(t *testing.T) {
 	w.save()
 	w.user("leaver")
 	w.expect(w.sync(), map[string]int{"create": 1})
-	if _, err := w.store.Import(t.Context(), joiners(20_000), store.ImportOptions{Source: "hr", Actor: by}); err != nil {
-		t.Fatal(err)
-	}
+	w.people("j", 20_000)
 	creates.Store(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

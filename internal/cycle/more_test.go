@@ -98,12 +98,7 @@ func TestGroupIsNeverEmptiedByAccident(t *testing.T) {
 
 func TestMembershipsGoInBatches(t *testing.T) {
 	w := onSQLite(t)
-	var names []string
-	for i := range 250 {
-		name := fmt.Sprintf("m%03d", i)
-		w.user(name)
-		names = append(names, name)
-	}
+	names := w.people("p", 250)
 	w.group("Everyone", names...)
 	w.group("Club")
 	w.assign("Everyone", "Club")
@@ -132,12 +127,7 @@ func TestMembershipsGoInBatches(t *testing.T) {
 func TestQueriesDoNotGrow(t *testing.T) {
 	cost := func(t *testing.T, s *store.Store, n int) (first, none, one int64) {
 		w := newWorld(t, s)
-		var names []string
-		for i := range n {
-			name := fmt.Sprintf("q%04d", i)
-			w.user(name)
-			names = append(names, name)
-		}
+		names := w.people("p", n)
 		w.group("Everyone", names...)
 		w.assign("Everyone")
 		before := s.Queries()
@@ -159,8 +149,8 @@ func TestQueriesDoNotGrow(t *testing.T) {
 	if none1 != none2 || one1 != one2 {
 		t.Errorf("nothing changed: %d and %d queries; one change: %d and %d", none1, none2, one1, one2)
 	}
-	// Rows are written many with one statement. How many come together depends on how fast the target is,
-	// but it is never a statement or more for each person.
+	// Rows are written many with one statement. How many come together depends on how fast the target is
+	// beside us, but it is never a statement or more for each person.
 	if first2-first1 > 700/2 {
 		t.Errorf("a first load of 700 people takes %d queries more than one of 5", first2-first1)
 	}

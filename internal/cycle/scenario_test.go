@@ -173,12 +173,7 @@ func TestTwoAccountsOrTwoPeopleForOne(t *testing.T) {
 func TestMassRemovalIsHeld(t *testing.T) {
 	onEach(t, func(w *world) {
 		w.app.Provisioning.Hold.Removals = 10
-		names := []string{}
-		for i := range 40 {
-			name := "p" + string(rune('a'+i/26)) + string(rune('a'+i%26))
-			w.user(name)
-			names = append(names, name)
-		}
+		names := w.people("p", 40)
 		w.group("All", names...)
 		w.assign("All")
 		w.expect(w.sync(), map[string]int{"create": 41})
@@ -350,12 +345,7 @@ func TestCredentialsRefused(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	w := onSQLite(t)
-	names := []string{}
-	for i := range 60 {
-		name := "b" + string(rune('a'+i/26)) + string(rune('a'+i%26))
-		w.user(name)
-		names = append(names, name)
-	}
+	names := w.people("p", 60)
 	w.group("All", names...)
 	w.assign("All")
 	w.target.Fail(connectortest.Fault{Method: "POST", Status: 503, Times: -1})

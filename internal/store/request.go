@@ -29,13 +29,17 @@ func (s *Store) AddRequest(ctx context.Context, r *Request) error {
 }
 
 // TakeRequests hands the requests that wait to the cycle that has the application's lease, each to one
-// cycle. It costs one query when there are none.
-func (s *Store) TakeRequests(ctx context.Context, appID, cycleID string) ([]Request, error) {
+// cycle. It costs one query when there are none; else it calls ready before: what was recorded by then is
+// older than the requests, and no part of their answer.
+func (s *Store) TakeRequests(ctx context.Context, appID, cycleID string, ready func(context.Context) error) ([]Request, error) {
 	const waiting = "app_id = $1 and cycle_id = ''"
 	some, err := read(ctx, s, func(tx *Tx) (some bool, err error) {
 		return some, tx.QueryRow(ctx, "select exists (select 1 from requests where "+waiting+")", appID).Scan(&some)
 	})
 	if err != nil || !some {
+		return nil, err
+	}
+	if err := ready(ctx); err != nil {
 		return nil, err
 	}
 	return write(ctx, s, func(tx *Tx) ([]Request, error) {
