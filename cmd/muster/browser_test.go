@@ -41,9 +41,10 @@ func startChromium(t *testing.T) context.Context {
 
 // visitor is somebody at a browser.
 type visitor struct {
-	t    *testing.T
-	ctx  context.Context
-	base string
+	t        *testing.T
+	ctx      context.Context
+	base     string
+	keyboard bool // has no mouse: everything is reached by Tab
 }
 
 // patience is how long a page may take to show what is waited for.
@@ -107,17 +108,70 @@ func (v *visitor) click(text string) {
 func (v *visitor) clickIn(root, text string) {
 	v.t.Helper()
 	q := fmt.Sprintf(`%s/descendant::*[(self::a or self::button or self::summary) and (normalize-space(.)=%[2]s or @aria-label=%[2]s)]`, root, quoted(text))
-	v.run("pressing "+text, chromedp.WaitVisible(q, chromedp.BySearch), chromedp.Click(q, chromedp.BySearch))
+	v.press("pressing "+text, q)
+}
+
+// press presses what an XPath finds.
+func (v *visitor) press(what, q string) {
+	v.t.Helper()
+	if v.keyboard {
+		v.tabTo(what, q)
+		v.run(what, chromedp.KeyEvent(kb.Enter))
+		return
+	}
+	v.run(what, chromedp.WaitVisible(q, chromedp.BySearch), chromedp.Click(q, chromedp.BySearch))
+}
+
+// evaluate asks the page something. A page that gives way to the next one has no answer, which is no mistake.
+func evaluate(ctx context.Context, script string, answer any) error {
+	err := chromedp.Evaluate(script, answer).Do(ctx)
+	if err != nil && (strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "navigated or closed")) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// focused says whether the keyboard is at what an XPath finds, and whether that can be seen.
+const focused = `(() => {
+  const at = document.activeElement;
+  const found = document.evaluate(%q, document, null, XPathResult.ORDERED_NODE_SNAPSHOT_TYPE, null);
+  for (let i = 0; i < found.snapshotLength; i++) {
+    if (found.snapshotItem(i) === at) return getComputedStyle(at).outlineStyle === "none" ? "hidden" : "shown";
+  }
+  return "";
+})()`
+
+// tabTo presses Tab until the keyboard is at what an XPath finds. A person has to see where they are.
+func (v *visitor) tabTo(what, q string) {
+	v.t.Helper()
+	at := ""
+	v.run("reaching by Tab: "+what, chromedp.WaitVisible(q, chromedp.BySearch), chromedp.ActionFunc(func(ctx context.Context) error {
+		for at == "" {
+			if err := chromedp.KeyEvent(kb.Tab).Do(ctx); err != nil {
+				return err
+			}
+			if err := evaluate(ctx, fmt.Sprintf(focused, q), &at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if at == "hidden" {
+		v.t.Errorf("%s: nothing shows that the keyboard is there", what)
+	}
 }
 
 // input finds the field of a label.
 func input(label string) string {
-	return fmt.Sprintf(`//*[@id=//label[normalize-space(.)=%[1]s]/@for]|//label[normalize-space(.)=%[1]s]//*[self::input or self::select]`, quoted(label))
+	return fmt.Sprintf(`//*[@id=//label[normalize-space(.)=%[1]s]/@for]|//label[normalize-space(.)=%[1]s]//*[self::input[not(@type="hidden")] or self::select]`, quoted(label))
 }
 
 // fill types into the field of a label, in place of what is there.
 func (v *visitor) fill(label, text string) {
 	v.t.Helper()
+	if v.keyboard {
+		v.tabTo("filling in "+label, input(label))
+	}
 	v.run("filling in "+label, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.Focus(input(label), chromedp.BySearch),
 		chromedp.KeyEvent("a", chromedp.KeyModifiers(keys.ModifierCtrl)), chromedp.KeyEvent(kb.Backspace), chromedp.SendKeys(input(label), text, chromedp.BySearch))
 }
@@ -125,7 +179,27 @@ func (v *visitor) fill(label, text string) {
 // choose picks an option of a select by its value.
 func (v *visitor) choose(label, value string) {
 	v.t.Helper()
+	if v.keyboard {
+		v.tabTo("choosing "+value, input(label))
+		v.arrowTo("choosing "+value, fmt.Sprintf(`document.activeElement.value === %q`, value))
+		return
+	}
 	v.run("choosing "+value, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.SetValue(input(label), value, chromedp.BySearch))
+}
+
+// arrowTo presses the arrow keys until a condition holds: first upwards, to where the choice begins.
+func (v *visitor) arrowTo(what, condition string) {
+	v.t.Helper()
+	v.run(what, chromedp.KeyEvent(kb.Home), chromedp.ActionFunc(func(ctx context.Context) error {
+		for is := false; ; {
+			if err := chromedp.Evaluate(condition, &is).Do(ctx); err != nil || is {
+				return err
+			}
+			if err := chromedp.KeyEvent(kb.ArrowDown).Do(ctx); err != nil {
+				return err
+			}
+		}
+	}))
 }
 
 // follow goes where a link that opens a window of its own leads to, in this window.
@@ -133,6 +207,9 @@ func (v *visitor) follow(text string) {
 	v.t.Helper()
 	q := fmt.Sprintf(`//a[@target="_blank" and normalize-space(.)=%s]`, quoted(text))
 	var to string
+	if v.keyboard {
+		v.tabTo("following "+text, q)
+	}
 	v.run("looking where "+text+" leads to", chromedp.WaitVisible(q, chromedp.BySearch), chromedp.AttributeValue(q, "href", &to, nil, chromedp.BySearch))
 	v.run("following "+text, chromedp.Navigate(v.base+to))
 }
@@ -141,7 +218,36 @@ func (v *visitor) follow(text string) {
 func (v *visitor) tick(label string) {
 	v.t.Helper()
 	q := fmt.Sprintf(`//label[normalize-space(.)=%s]`, quoted(label))
+	if v.keyboard {
+		v.tickByKeyboard(label)
+		return
+	}
 	v.run("ticking "+label, chromedp.Click(q, chromedp.BySearch))
+}
+
+// tickByKeyboard is tick by Tab and Space. Tab reaches one radio button of those that belong together, and the arrows the others.
+func (v *visitor) tickByKeyboard(label string) {
+	v.t.Helper()
+	var radio string // the name of those that belong together
+	v.run("looking at "+label, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.ActionFunc(func(ctx context.Context) error {
+		for radio == "" {
+			if err := evaluate(ctx, fmt.Sprintf(`(() => {
+			  const e = document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE, null).singleNodeValue;
+			  return !e ? "" : e.type === "radio" ? e.name : "none";
+			})()`, input(label)), &radio); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if radio == "none" {
+		v.tabTo("ticking "+label, input(label))
+		v.run("ticking "+label, chromedp.KeyEvent(" "))
+		return
+	}
+	v.tabTo("ticking "+label, fmt.Sprintf(`//input[@type="radio" and @name=%s]`, quoted(radio)))
+	v.run("choosing "+label, chromedp.KeyEvent(" "))
+	v.arrowTo("choosing "+label, fmt.Sprintf(`document.activeElement.labels[0].textContent.trim() === %q`, label))
 }
 
 // sees waits until the page shows a text.
@@ -180,10 +286,4 @@ func eventually(t *testing.T, what string, is func() bool) {
 		case <-again.C:
 		}
 	}
-}
-
-// runClick presses what an XPath finds.
-func (v *visitor) runClick(q string) {
-	v.t.Helper()
-	v.run("pressing "+q, chromedp.WaitVisible(q, chromedp.BySearch), chromedp.Click(q, chromedp.BySearch))
 }

@@ -194,7 +194,7 @@ func TestMassRemoval(t *testing.T) {
 // tick1 ticks the box of somebody in a list.
 func (v *visitor) tick1(name string) {
 	v.t.Helper()
-	v.runClick(fmt.Sprintf(`//input[@aria-label=%s]`, quoted("Choose "+name)))
+	v.press("choosing "+name, fmt.Sprintf(`//input[@aria-label=%s]`, quoted("Choose "+name)))
 }
 
 // connect adds Slack with its token, and links a group.
@@ -316,11 +316,18 @@ func (v *visitor) people() {
 }
 
 // TestSlackByOAuth is walk B: Slack from the gallery as in an identity provider's portal, authorised in
-// the browser, to the initial cycle that runs by itself and the groups that are replicated.
+// the browser, to the initial cycle that runs by itself and the groups that are replicated. Once by mouse, once by keyboard alone.
 func TestSlackByOAuth(t *testing.T) {
 	t.Parallel()
+	t.Run("mouse", func(t *testing.T) { t.Parallel(); slackByOAuth(t, false) })
+	t.Run("keyboard", func(t *testing.T) { t.Parallel(); slackByOAuth(t, true) })
+}
+
+func slackByOAuth(t *testing.T, keyboard bool) {
+	t.Helper()
 	slack := slackemulator.New(slackemulator.Options{TimeScale: 60, Name: "Example", Domain: "example"})
 	v, scim := signedIn(t, slack)
+	v.keyboard = keyboard
 	origin := strings.TrimSuffix(scim, "/scim/v2/")
 	active := func(email string) bool { u, ok := slack.User(email); return ok && u.Active }
 	v.people()

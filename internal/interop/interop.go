@@ -1,10 +1,11 @@
-// Package interop starts SCIM servers that nobody here wrote, so that tests can have Muster's SCIM client judged by them.
+// Package interop starts servers that nobody here wrote, so that tests can have Muster's SCIM client and its sign-in judged by them,
+// and holds the checker that judges its pages.
 //
 // A client tested only against a target that shares its authors' reading of the RFCs proves nothing. One server
 // is a Go library; the others are Node programs in testdata/, on published libraries. Everything they store is in memory. scripts/test installs the libraries, at the
 // versions and hashes of testdata/package-lock.json. Nothing in this package is used outside tests.
 //
-// Start with [SCIMMY], [BetterAuth] or [Elimity].
+// Start with [SCIMMY], [BetterAuth], [Elimity] or [Axe].
 package interop
 
 import (
@@ -45,18 +46,10 @@ func BetterAuth(t testing.TB) (endpoint, token string) {
 	return start(t, "betterauth.mjs")
 }
 
-// start runs one program of testdata/ until the test ends, and returns where it listens. Where the libraries or Node are missing the
-// test is skipped, and fails under CI=true: nothing may go untested there.
+// start runs one program of testdata/ until the test ends, and returns where it listens.
 func start(t testing.TB, program string) (endpoint, token string) {
 	t.Helper()
-	node, modules, err := installed()
-	if err != nil {
-		const format = "SCIM servers for tests: %v; run scripts/test once, which installs them"
-		if os.Getenv("CI") == "true" {
-			t.Fatalf(format, err)
-		}
-		t.Skipf(format, err)
-	}
+	node, modules := installed(t)
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, programs); err != nil {
 		t.Fatalf("unpacking %s: %v", program, err)
@@ -116,8 +109,34 @@ func start(t testing.TB, program string) (endpoint, token string) {
 	return endpoint, token
 }
 
-// installed finds Node and the libraries.
-func installed() (node, modules string, err error) {
+// Axe returns the program of axe-core (https://github.com/dequelabs/axe-core), which tells a page's faults of accessibility when a
+// browser runs it there: window.axe.run.
+func Axe(t testing.TB) string {
+	t.Helper()
+	_, modules := installed(t)
+	program, err := os.ReadFile(filepath.Join(modules, "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatalf("reading the accessibility checker: %v", err)
+	}
+	return string(program)
+}
+
+// installed finds Node and the libraries. Where they are missing the test is skipped, and fails under CI=true: nothing may go untested
+// there.
+func installed(t testing.TB) (node, modules string) {
+	t.Helper()
+	node, modules, err := find()
+	if err != nil {
+		const format = "what others wrote for tests: %v; run scripts/test once, which installs it"
+		if os.Getenv("CI") == "true" {
+			t.Fatalf(format, err)
+		}
+		t.Skipf(format, err)
+	}
+	return node, modules
+}
+
+func find() (node, modules string, err error) {
 	if node, err = exec.LookPath("node"); err != nil {
 		return "", "", errors.New("node is not in PATH")
 	}
@@ -129,7 +148,7 @@ func installed() (node, modules string, err error) {
 		}
 		modules = filepath.Join(root, ".cache", "interop", "node_modules")
 	}
-	for _, library := range []string{"scimmy-routers", "better-auth"} {
+	for _, library := range []string{"scimmy-routers", "better-auth", "axe-core", "oidc-provider"} {
 		if _, err := os.Stat(filepath.Join(modules, library, "package.json")); err != nil {
 			return "", "", fmt.Errorf("the library %s is not in %s", library, modules)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
@@ -131,6 +132,8 @@ func render(file string, raw []byte) (*page, error) {
 			if strings.Contains(link, "://") {
 				n.SetAttributeString("rel", []byte("noreferrer"))
 			}
+		case *extast.Table:
+			n.SetAttributeString("tabindex", []byte("0"))
 		case *ast.Image:
 			link := resolve(file, string(n.Destination))
 			n.Destination = []byte(link)
@@ -152,7 +155,9 @@ func render(file string, raw []byte) (*page, error) {
 	if err := markdown.Renderer().Render(&body, raw, root); err != nil {
 		return nil, err
 	}
-	p.Body = template.HTML(body.String()) // our own documents, rendered without raw HTML
+	// What is wider than the page is scrolled by keyboard too, once one can get there. Code is escaped: this is no text of a document.
+	reachable := strings.ReplaceAll(body.String(), "<pre>", `<pre tabindex="0">`)
+	p.Body = template.HTML(reachable) // our own documents, rendered without raw HTML
 	p.Title = cmp.Or(p.Title, p.Name)
 	return p, nil
 }

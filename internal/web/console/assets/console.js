@@ -81,3 +81,15 @@ document.addEventListener("input", (e) => {
   const way = document.querySelector(`#editor input[name=way][value="${CSS.escape(e.target.name)}"]`);
   if (way) way.checked = true;
 });
+
+// A table that is wider than its place is scrolled by keyboard too: where nothing in it can be reached, it can be itself.
+function reachable() {
+  for (const box of document.querySelectorAll(".table")) {
+    const needed = box.scrollWidth > box.clientWidth && !box.querySelector("a, button, input, select, summary");
+    if (needed) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("load", reachable);
+addEventListener("resize", reachable);
+document.addEventListener("htmx:afterSettle", reachable);
