@@ -1,5 +1,5 @@
 # Everyday commands; each is one line that also works without make.
-.PHONY: build test check lint fmt fuzz bench crash model
+.PHONY: build test check lint fmt fuzz bench crash model screenshots
 
 FUZZTIME ?= 30s
 BENCHTIME ?= 3x
@@ -34,3 +34,7 @@ crash: ## kills the binary and the server in CRASH_ROUNDS (200) rounds on each d
 
 model: ## MODEL_STEPS (1,000,000) changes and faults by chance against a model of the right end
 	MUSTER_MODEL_COMPANIES=$$(($(MODEL_STEPS) / 120)) go test ./internal/cycle -run 'TestModel$$' -count=1 -timeout 24h
+
+screenshots: ## every page on a laptop and a telephone, light and dark, into docs/images
+	mkdir -p docs/images
+	MUSTER_SCREENSHOTS=$(CURDIR)/docs/images go test ./cmd/muster -run 'TestScreenshots$$' -count=1 -v

@@ -23,8 +23,10 @@ type view struct {
 
 // views are a laptop and a telephone, by day and by night.
 var views = []view{
-	{"light", 1366, 768, "light", wcag}, {"dark", 1366, 768, "dark", colours},
-	{"phone-dark", 390, 844, "dark", wcag}, {"phone-light", 390, 844, "light", colours},
+	{"light", 1366, 768, "light", wcag},
+	{"dark", 1366, 768, "dark", colours},
+	{"phone-dark", 390, 844, "dark", wcag},
+	{"phone-light", 390, 844, "light", colours},
 }
 
 // as makes the browser look so. A page that is shown already follows.
@@ -50,23 +52,32 @@ const (
 const check = `axe.run(document, {runOnly: %s, resultTypes: ["violations"], preload: false})
   .then((r) => r.violations.map((v) => ({ID: v.id, Help: v.help, Nodes: v.nodes.slice(0, 3).map((n) => ({HTML: n.html.slice(0, 300), FailureSummary: n.failureSummary}))})))`
 
-// faults are what the checker finds, and whether something reaches beyond the page's right edge, which people on a telephone would have
-// to scroll sideways for (WCAG 1.4.10, which the checker does not look at).
+// cutOff are the elements that reach beyond an edge of the page, or that a box hides a part of.
+const cutOff = `[...document.querySelectorAll("body *")].filter((e) => {
+  if (e.closest(".vh, .skip, .menu, thead, canvas, svg, .chart") || !e.getClientRects().length) return false;
+  const at = e.getBoundingClientRect(), style = getComputedStyle(e);
+  const scrolled = e.parentElement.closest("pre, table, .table, .tabs") !== null;
+  return style.overflowX === "hidden" && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) || !scrolled && (at.right > innerWidth + 1 || at.left < -1);
+}).slice(0, 3).map((e) => e.outerHTML.slice(0, 200))`
+
+// awaited waits for what a script promises.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
+// faults are what the checker finds, and what people on a telephone could not read, or would have to scroll sideways for (WCAG 1.4.10,
+// which the checker does not look at).
 func (v *visitor) faults(rules string) []string {
 	v.t.Helper()
 	var found []fault
-	var beyond []string
-	await := func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
-	v.run("checking accessibility", chromedp.Evaluate(fmt.Sprintf(check, rules), &found, await), chromedp.Evaluate(`document.documentElement.scrollWidth <= innerWidth ? [] :
-	  [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((e) => e.outerHTML.slice(0, 200))`, &beyond))
+	var hidden []string
+	v.run("checking accessibility", chromedp.Evaluate(fmt.Sprintf(check, rules), &found, awaited), chromedp.Evaluate(cutOff, &hidden))
 	var said []string
 	for _, f := range found {
 		for _, n := range f.Nodes {
 			said = append(said, fmt.Sprintf("%s: %s\n  %s\n  %s", f.ID, f.Help, n.HTML, n.FailureSummary))
 		}
 	}
-	for _, e := range beyond {
-		said = append(said, "reaches beyond the right edge: "+e)
+	for _, e := range hidden {
+		said = append(said, "is cut off: "+e)
 	}
 	return said
 }
@@ -74,6 +85,7 @@ func (v *visitor) faults(rules string) []string {
 // Every page is free of what a checker that nobody here wrote finds against WCAG 2.2 A and AA, on a laptop and on a telephone, light
 // and dark. Every route for pages is on the way.
 func TestAccessibility(t *testing.T) {
+	t.Parallel()
 	axe := interop.Axe(t)
 	tr := newTour(t)
 	for _, route := range tr.missed() {

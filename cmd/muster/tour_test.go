@@ -43,6 +43,7 @@ var noPages = map[string]string{
 	"GET /openapi-3.0.json":             "for programs",
 	"GET /metrics":                      "for programs",
 	"GET /logs/export":                  "a download",
+	"GET /audit/export":                 "a download",
 	"GET /applications/{app}/authorize": "leads to the target",
 	"GET /applications/{app}/details":   "a part of the application's page",
 	"GET /signin/sso":                   "leads to the identity provider",
@@ -210,7 +211,7 @@ func (tr *tour) plan() {
 	tr.must(err)
 	group, err := tr.desk.GroupByName(ctx, "Engineering")
 	tr.must(err)
-	records, _, err := tr.desk.RecordPage(ctx, admin.LogFilter{Status: "failure", Application: "slack", Last: 1}, "")
+	records, _, err := tr.desk.LogPage(ctx, admin.LogFilter{Status: "failure", Application: "slack"}, true, "", 1)
 	tr.must(err)
 	if len(records) == 0 {
 		t.Fatal("the company has no failure to show")
@@ -299,6 +300,10 @@ func (tr *tour) plan() {
 		{"GET /tokens", "tokens", "/tokens", nil},
 		{"GET /notifications", "notifications", "/notifications", nil},
 		{"GET /audit", "audit", "/audit", nil},
+		{"GET /administrators", "administrators", "/administrators", nil},
+		{"GET /administrators/{id}", "administrator", "/administrators/" + bea.ID, nil},
+		{"GET /retention", "retention", "/retention", nil},
+		{"GET /backup", "backup", "/backup", nil},
 		{"GET /profile", "profile", "/profile", nil},
 		{"GET /profile/confirm", "confirm", "/profile/confirm", nil},
 		{"GET /profile/app", "authenticator-app", "/profile", func(v *visitor) {

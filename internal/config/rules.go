@@ -21,24 +21,13 @@ type rule func(v any) (must, hint string)
 // depends on several values, or on the template, is in validate.go.
 var rules = map[string]rule{
 	"name":                                  applicationName,
-	"connection.auth.type":                  oneOf(authTypes...),
-	"connection.auth.client_auth":           oneOf("basic", "post"),
-	"connection.auth.assertion":             oneOf("grant", "client"),
 	"connection.limits.requests_per_second": above(0, 100_000),
 	"connection.limits.burst":               above(0, 1_000_000),
 	"connection.limits.concurrency":         above(0, 1_000),
 	"connection.limits.accounts":            above(0, 100_000_000),
 	"connection.limits.time_scale":          above(0, 1_000_000),
-	"assignments[].role":                    oneOf(roles...),
-	"provisioning.status":                   oneOf("on", "off"),
 	"provisioning.interval":                 schedule,
 	"provisioning.reconcile":                schedule,
-	"provisioning.scope":                    oneOf("assigned", "all"),
-	"provisioning.users.actions[]":          oneOf("create", "update", "disable", "delete"),
-	"provisioning.groups.actions[]":         oneOf("create", "update", "delete"),
-	"provisioning.on_unassign":              oneOf("disable", "delete", "keep"),
-	"provisioning.on_disable":               oneOf("disable", "delete", "keep"),
-	"provisioning.on_delete":                oneOf("disable", "delete", "keep"),
 	"provisioning.hold.min":                 notNegative,
 	"provisioning.hold.max":                 notNegative,
 	"provisioning.hold.window":              between(time.Second, yearOrSo),
@@ -48,14 +37,40 @@ var rules = map[string]rule{
 	"provisioning.quarantine.of":            above(1, 10_000),
 	"provisioning.quarantine.probe":         between(time.Second, 24*time.Hour),
 	"provisioning.quarantine.probe_max":     between(time.Second, 24*time.Hour),
-	"provisioning.drift.attributes":         oneOf("repair", "report", "ignore"),
-	"provisioning.drift.members":            oneOf("repair", "report", "ignore"),
-	"provisioning.drift.accounts":           oneOf("repair", "report", "ignore"),
-	"mappings.users[].when":                 oneOf(string(mapping.Always), string(mapping.OnCreate)),
-	"mappings.groups[].when":                oneOf(string(mapping.Always), string(mapping.OnCreate)),
 	"mappings.users[].match":                above(0, 100),
 	"mappings.groups[].match":               above(0, 100),
 }
+
+// sets are the words of what takes no others, by path without indices.
+var sets = map[string][]string{
+	"connection.auth.type":          authTypes,
+	"connection.auth.client_auth":   {"basic", "post"},
+	"connection.auth.assertion":     {"grant", "client"},
+	"assignments[].role":            roles,
+	"provisioning.status":           {"on", "off"},
+	"provisioning.scope":            {"assigned", "all"},
+	"provisioning.users.actions[]":  {"create", "update", "disable", "delete"},
+	"provisioning.groups.actions[]": {"create", "update", "delete"},
+	"provisioning.on_unassign":      {"disable", "delete", "keep"},
+	"provisioning.on_disable":       {"disable", "delete", "keep"},
+	"provisioning.on_delete":        {"disable", "delete", "keep"},
+	"provisioning.drift.attributes": {"repair", "report", "ignore"},
+	"provisioning.drift.members":    {"repair", "report", "ignore"},
+	"provisioning.drift.accounts":   {"repair", "report", "ignore"},
+	"mappings.users[].when":         {string(mapping.Always), string(mapping.OnCreate)},
+	"mappings.groups[].when":        {string(mapping.Always), string(mapping.OnCreate)},
+}
+
+func init() {
+	for path, set := range sets {
+		rules[path] = oneOf(set...)
+	}
+}
+
+// Key says of a key of the declarative form what the types of [provision.Application] do not, by its path without indices
+// ("provisioning.users.actions[]"): the words that it takes, nil for any value, and whether it is a secret, which goes in and never
+// comes out.
+func Key(path string) (set []string, secret bool) { return slices.Clone(sets[path]), isSecret(path) }
 
 // isWord reports whether the value at a path is a word of a closed set, which needs no quotes.
 func isWord(path string) bool { return rules[path] != nil && path != "name" }

@@ -96,6 +96,7 @@ func refused(status int, message string, faults ...error) *api.Problem {
 
 // The library makes its own problems, of requests that do not fit the document, by this variable of its own.
 func init() {
+	huma.DefaultArrayNullable = false // lists are never null, neither here nor in what the commands print
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return refused(status, message, errs...)
 	}

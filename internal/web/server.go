@@ -65,6 +65,7 @@ func New(o Options) (*Server, error) {
 	s.routes()
 	s.pages(o.SignIn.Secure)
 	s.doors(o.SignIn)
+	s.typed()
 	if err := s.describe(); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,9 @@ function colour(name) {
 function chart(box) {
   const table = document.querySelector("#" + box.id + "-table tbody");
   let drawn = null;
+  let shown = "24h";
   async function show(span) {
+    shown = span;
     const answer = await fetch(box.dataset.from + "?span=" + encodeURIComponent(span));
     if (!answer.ok) return;
     const data = await answer.json();
@@ -68,7 +70,14 @@ function chart(box) {
       show(b.dataset.span);
     });
   }
-  show("24h");
+  show(shown);
+  // What it is drawn in belongs to the width and the colours of the moment.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(shown));
+  let width = box.clientWidth;
+  addEventListener("resize", () => {
+    if (box.clientWidth !== width) show(shown);
+    width = box.clientWidth;
+  });
 }
 
 addEventListener("load", () => {
@@ -84,7 +93,7 @@ document.addEventListener("input", (e) => {
 
 // A table that is wider than its place is scrolled by keyboard too: where nothing in it can be reached, it can be itself.
 function reachable() {
-  for (const box of document.querySelectorAll(".table")) {
+  for (const box of document.querySelectorAll(".table:not([role])")) {
     const needed = box.scrollWidth > box.clientWidth && !box.querySelector("a, button, input, select, summary");
     if (needed) box.tabIndex = 0;
     else box.removeAttribute("tabindex");

@@ -1,0 +1,2 @@
+// Package muster is what the generator makes of the document.
+package muster
