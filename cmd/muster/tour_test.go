@@ -216,6 +216,8 @@ func (tr *tour) plan() {
 	if len(records) == 0 {
 		t.Fatal("the company has no failure to show")
 	}
+	cycles, err := tr.desk.Cycles(ctx, "slack", "", 1)
+	tr.must(err)
 	bea, err := tr.desk.AddAdministrator(ctx, "bea@example.org", admin.Operator)
 	tr.must(err)
 	_, invitation, _ := strings.Cut(bea.Link, "/link/")
@@ -284,6 +286,8 @@ func (tr *tour) plan() {
 		}),
 		app("/mappings/{kind}/{row}", "", "/mappings/user/new", nil),
 		app("/plan", "plan", "/plan", nil),
+		app("/cycles", "cycles", "/cycles", nil),
+		app("/cycles/{cycle}", "cycle", "/cycles/"+cycles[0].ID, nil),
 		app("/accounts", "accounts", "/accounts", nil),
 		app("/accounts", "", "/accounts?kind=group", nil),
 		app("/on-demand", "on-demand", "/on-demand", func(v *visitor) {
@@ -302,6 +306,7 @@ func (tr *tour) plan() {
 		{"GET /audit", "audit", "/audit", nil},
 		{"GET /administrators", "administrators", "/administrators", nil},
 		{"GET /administrators/{id}", "administrator", "/administrators/" + bea.ID, nil},
+		{"GET /sign-in", "single-sign-on", "/sign-in", nil},
 		{"GET /retention", "retention", "/retention", nil},
 		{"GET /backup", "backup", "/backup", nil},
 		{"GET /profile", "profile", "/profile", nil},
