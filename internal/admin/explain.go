@@ -55,8 +55,12 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 	}
 	if l := x.Link; l != nil {
 		out.Account = Account{ID: &l.Account.ID, State: "disabled"}
-		if l.Enabled {
+		switch {
+		case l.Enabled:
 			out.Account.State = "active"
+		case !l.Vanished.IsZero():
+			out.Account.State = "vanished"
+			out.Rules = append(out.Rules, provision.Rule{Rule: "vanished", Detail: provision.Gone(l.Account) + "; " + provision.InItsPlace})
 		}
 	}
 	if x.Rejected != nil {

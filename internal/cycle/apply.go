@@ -433,6 +433,7 @@ func (d *dispatcher) mayBegin(w *work) bool {
 type resolved struct {
 	accounts map[string]string // by user id, for those who have one
 	missing  []string          // user ids that have none yet
+	gone     map[string]bool   // accounts that turned out to be gone while they were sent
 }
 
 func (d *dispatcher) resolve(w *work) resolved {
@@ -490,6 +491,10 @@ func (d *dispatcher) take1(f finished) {
 // took takes in what a result says of accounts that others refer to. What was sent for others beside it may
 // name an account that is gone: they wait for the next one.
 func (d *dispatcher) took(f *finished) {
+	for _, id := range f.result.Gone {
+		delete(d.accounts, id)
+		d.gone[id] = true
+	}
 	id := f.work.Source.ID
 	switch l := f.result.Link; {
 	case f.work.Kind != directory.KindUser:

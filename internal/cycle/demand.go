@@ -132,6 +132,11 @@ type demand struct {
 	id   string
 }
 
+// demanded reports whether somebody wants this object provisioned at once.
+func (r *run) demanded(kind directory.Kind, id string) bool {
+	return r.opts.Object == id || len(r.asked[demand{kind, id}]) > 0
+}
+
 // takeRequests takes up what somebody wants provisioned at once: the object is decided about anew, and
 // what waits for it in the queue moves to the front.
 func (d *dispatcher) takeRequests(ctx context.Context) error {

@@ -135,6 +135,25 @@ func (r *run) incomplete() string {
 	return text
 }
 
+// foundAgain is for an account that was known to be gone and is there: it is as it was before, and what is different
+// about it now is drift like any other.
+func (c *candidate) foundAgain() {
+	if c.link.Vanished.IsZero() {
+		return
+	}
+	l := *c.link
+	l.Vanished, l.Enabled = noTime, true
+	c.link, c.adopts = &l, &l
+	c.take(&l)
+}
+
+// lost is the link of an account that has just been found to be gone: nothing more is sent to it.
+func (r *run) lost(c *candidate) *store.Link {
+	l := *c.link
+	l.Vanished, l.Enabled = r.now, false
+	return &l
+}
+
 // confirmations is how many absent accounts are asked for by their id before a list is believed.
 const confirmations = 50
 

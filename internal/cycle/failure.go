@@ -111,7 +111,7 @@ func (r *run) vanished(ctx context.Context, w *work, change connector.Change, re
 	if err != nil || a != nil {
 		return finished{work: w, result: r.failed(w, problemOf(e), false), failure: e}
 	}
-	gone := fmt.Sprintf("account %s (%s) is gone from the target", w.Target.Name, w.Target.ID)
+	gone := provision.Gone(w.Target)
 	if w.Action == provision.Disable || w.Action == provision.Delete {
 		res := r.succeeded(w, change, connector.Outcome{}, refs, true)
 		res.Link, res.Unlink = nil, true
@@ -119,6 +119,15 @@ func (r *run) vanished(ctx context.Context, w *work, change connector.Change, re
 		return finished{work: w, result: res}
 	}
 	op := w.Operation
+	if w.link != nil && w.Action == provision.Update && r.app.Provisioning.Drift.Accounts != provision.Repair && w.Urgency != provision.OnDemand {
+		// As a reconcile does: whoever took the account away may have had a reason.
+		op.State, op.Status, op.Edits, op.Add, op.Remove = store.Skipped, "warning", nil, nil, nil
+		op.Reason += "; " + gone
+		op.Error = &provision.Problem{Code: "account_gone", Reason: gone + ", which is only reported (provisioning.drift.accounts)", Recommendation: provision.InItsPlace, HTTPStatus: e.Status}
+		l := *w.link
+		l.Enabled, l.Rematch, l.Vanished = false, false, r.engine.Store.Now()
+		return finished{work: w, result: store.Result{Op: op, Link: &l, Resolved: w.escrow != nil}}
+	}
 	op.State, op.Status = store.Failed, "warning"
 	op.Error = &provision.Problem{Code: "account_gone", Reason: gone, Recommendation: "Nothing to do: the person is matched anew, and gets a new account if none matches.", HTTPStatus: e.Status}
 	res := store.Result{

@@ -230,7 +230,7 @@ func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 		}
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
-	c.Kind, c.Now, c.Rejected = directory.KindUser, r.now, o.Rejected
+	c.Kind, c.Now, c.Rejected, c.Asked = directory.KindUser, r.now, o.Rejected, r.demanded(directory.KindUser, o.ID)
 	c.Subject = provision.Subject{ID: o.ID, Name: u.UserName}
 	if o.Manager == "" && u.ManagerID != "" {
 		// Whoever has been deleted is nobody's manager any more.
@@ -258,7 +258,7 @@ func (c *candidate) take(l *store.Link) {
 		return
 	}
 	link := l.Link
-	c.Link = &link
+	c.Link, c.Asked = &link, c.Asked || l.Rematch
 }
 
 // want fills in the mapped attributes of an object in scope.
@@ -330,9 +330,12 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 			c.failure, c.Link.Enabled = nil, true
 		}
 		if a == nil {
-			continue // the next write finds out, and says so
+			if err := r.deleted(ctx, c); err != nil {
+				return err
+			}
+			continue // where it was no deletion, the next write finds out, and says so
 		}
-		c.Link.Enabled, c.Link.Answered, c.Link.Wanted = a.Active, a.Values, c.Link.Wanted.Clone()
+		c.Link.Enabled, c.Link.Vanished, c.Link.Answered, c.Link.Wanted = a.Active, noTime, a.Values, c.Link.Wanted.Clone()
 		for path, v := range a.Values {
 			if wanted, mapped := c.Link.Wanted[path]; mapped && !attr.Similar(v, wanted) && !c.notOurs(path) {
 				c.Link.Wanted[path] = v
@@ -349,6 +352,28 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		c.link, c.adopts = &l, &l
 	}
 	return nil
+}
+
+// deleted ends the deletion of an account that had no answer: the account is gone, so that it was carried out.
+func (r *run) deleted(ctx context.Context, c *candidate) error {
+	i := slices.IndexFunc(c.open, func(o store.OpenOperation) bool { return o.State == store.Unknown && o.Action == provision.Delete })
+	if i < 0 {
+		return nil
+	}
+	op, err := r.engine.Store.OperationByID(ctx, c.open[i].ID)
+	if err != nil {
+		return err
+	}
+	c.open = slices.Delete(slices.Clone(c.open), i, i+1)
+	c.link, c.Link = nil, nil
+	r.want(c)
+	if r.preview {
+		return nil
+	}
+	op.State, op.Status, op.Verified, op.Error = store.Applied, "success", true, nil
+	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "success", Description: "the answer was lost; the account is gone from the target"})
+	c.escrowed = false
+	return r.engine.Store.Record(ctx, []store.Result{{Op: op, Unlink: true, Resolved: true}})
 }
 
 // notOurs reports whether Muster has never had a value for an attribute of an account that it adopted: what
@@ -433,7 +458,7 @@ func (r *run) group(o *store.GroupObject) *candidate {
 		}
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
-	c.Kind, c.Now, c.Rejected = directory.KindGroup, r.now, o.Rejected
+	c.Kind, c.Now, c.Rejected, c.Asked = directory.KindGroup, r.now, o.Rejected, r.demanded(directory.KindGroup, o.ID)
 	c.Subject = provision.Subject{ID: o.ID, Name: g.DisplayName}
 	c.facts = mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 	c.Verdict = provision.ScopeGroup(&r.app.Application, g, o.Via)

@@ -239,6 +239,16 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		return r.claimOrphan(c, m)
 	}
 	c.Match = m
+	if c.link != nil && c.link.Rematch && c.Link.Vanished.IsZero() && m.Account == nil && m.Problem == nil {
+		// Not among those that have its name: it is kept, unless it is gone.
+		a, err := r.readBack(ctx, c.Kind, c.Link.Account.ID, false, connector.CreateUpdate)
+		if err := r.unread(ctx, c, err); err != nil || c.failure != nil {
+			return err
+		}
+		if a == nil {
+			c.Link.Vanished = r.now
+		}
+	}
 	vanished := c.Vanished(&r.app.Application)
 	if c.link != nil && c.link.Rematch && !vanished {
 		if m.Account == nil || m.Account.ID == c.Link.Account.ID || m.Problem != nil {

@@ -193,6 +193,7 @@ var moves = []move{
 	{6, "reconcile", func(m *model) string { return m.disturbed(cycle.Options{ByHand: true, Reconcile: true}) }},
 	{5, "on demand", func(m *model) string {
 		p := m.people[m.rnd.IntN(len(m.people))]
+		p.another = p.another || p.may&vanished != 0
 		return p.name + " " + m.disturbed(cycle.Options{ByHand: true, Kind: directory.KindUser, Object: p.id})
 	}},
 	{3, "plan", (*model).plan},
@@ -200,6 +201,9 @@ var moves = []move{
 	{2, "restart", func(m *model) string {
 		scope := m.pick("escrow", "watermark", "links", "all")
 		m.must(m.store.Restart(m.t.Context(), m.app.ID, scope))
+		if scope == "links" || scope == "all" {
+			m.anew()
+		}
 		return scope
 	}},
 	{2, "new process", func(m *model) string { m.reopen(); return "restarted" }},
@@ -405,14 +409,15 @@ func (m *model) drift() string {
 		g := m.team()
 		if gid := m.at(g); gid != "" && g.may == on {
 			m.target.RemoveGroup(gid)
-			g.may, g.adopted = vanished, false
+			g.may, g.adopted, g.another = vanished, false, m.rematch
 			return g.name + " vanishes"
 		}
 	case id == "" || p.may&(foreignOn|foreignOff) != 0:
 		return ""
 	case n == 3 && p.may&^(on|off) == 0:
 		m.target.RemoveUser(id)
-		p.may = vanished
+		// Whoever was off when that happened is a newcomer when they come back.
+		p.another, p.may = m.rematch || p.may != on, vanished
 		return p.name + " vanishes"
 	case n == 4 && p.may == on:
 		m.target.EditUser(id, func(doc map[string]any) { doc["active"] = false })

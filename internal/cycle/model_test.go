@@ -74,6 +74,7 @@ type person struct {
 	direct            bool // assigned by name
 	may               state
 	rejected          bool // a removal was rejected: it may be missing
+	another           bool // gets another account in the place of one that vanished, whatever the policy
 }
 
 // team is the model's view of a group.
@@ -87,6 +88,7 @@ type team struct {
 	foreign  string // its id at the target, where it was there before Muster
 	adopted  bool   // it was there before Muster: others may be members of it
 	loose    bool   // a removal was rejected: others may be left in it
+	another  bool   // is made again in the place of one that vanished, whatever the policy
 }
 
 // model is a company, its application and its target.
@@ -102,6 +104,7 @@ type model struct {
 	filtered  bool                      // only the department R&D is in scope
 	titles    int                       // which mapping the title has
 	passes    int
+	rematch   bool // the links are to be matched again, and not all may have been
 	approved  bool // held removals were approved and may not have been carried out
 	steps     []string
 	cancel    atomic.Pointer[countdown]
@@ -303,6 +306,8 @@ func (m *model) becomes(p *person, whole bool) func(state) state {
 	repair := m.app.Provisioning.Drift.Accounts == "repair"
 	return func(s state) state {
 		switch {
+		case in && s == vanished && !repair && !p.another:
+			return s // reported, and nothing else
 		case in && (s == vanished || s == offThere):
 			if repair && whole {
 				return on
@@ -331,6 +336,8 @@ func (m *model) teamBecomes(g *team, whole bool) func(state) state {
 	return func(s state) state {
 		in := g.role == "User" && !g.gone
 		switch {
+		case in && s == vanished && !repair && !g.another:
+			return s
 		case in && s == vanished:
 			if repair && whole {
 				return on
@@ -413,9 +420,6 @@ func (m *model) quiet() {
 		if pass > 1 && m.target.Writes() == 0 {
 			break
 		}
-		if pass == 4 && m.hopeless() {
-			return
-		}
 		if pass == 8 {
 			for _, l := range m.target.Log() {
 				if l.Method != http.MethodGet {
@@ -430,7 +434,7 @@ func (m *model) quiet() {
 	}
 	// Drift that is to be repaired was read in the first pass.
 	m.passed(true, true)
-	m.approved = false
+	m.approved, m.rematch = false, false
 	m.check(true)
 	if p := m.stands(); p.Escrow+p.Parked+p.Held != 0 || p.Quarantine != nil {
 		m.t.Errorf("something is left: %+v", p)
@@ -446,8 +450,8 @@ func (m *model) quiet() {
 	}
 }
 
-// touch changes whoever may have lost their account at the target, which is only reported: with the next
-// write for them it is noticed, and they get another.
+// touch changes whoever may have lost their account at the target, which is only reported: what notices that with
+// the next write for them must not make another.
 func (m *model) touch() {
 	for _, p := range m.there() {
 		if p.may&vanished != 0 {
@@ -464,13 +468,15 @@ func (m *model) touch() {
 	}
 }
 
-// hopeless reports whether somebody's account vanished who is out of scope and whose account is to be kept
-// as it is: nothing may make it again, and what still names it is refused for ever.
-func (m *model) hopeless() bool {
-	return slices.ContainsFunc(m.people, func(p *person) bool {
-		in, policy := m.in(p)
-		return !in && policy == "keep" && p.may&vanished != 0
-	})
+// anew notes that somebody asked for all links to be matched again: whoever lost their account gets another.
+func (m *model) anew() {
+	m.rematch = true
+	for _, p := range m.people {
+		p.another = p.another || p.may&vanished != 0
+	}
+	for _, g := range m.teams {
+		g.another = g.another || g.may&vanished != 0
+	}
 }
 
 func (m *model) renameTeam(g *team) {

@@ -77,6 +77,9 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			l.Leaving = noTime
 			c.adopts = &l
 		}
+		if c.failure == nil && c.Lost(&r.app.Application) {
+			c.adopts = r.lost(c)
+		}
 		if c.adopts != nil && !r.preview {
 			adopts = append(adopts, c.adopts)
 		}
@@ -229,7 +232,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	program := r.app.program(c.Kind)
 	op.Found, op.References = found, program.References()
 	op.Hidden = r.hidden(c.Kind)
-	if c.Match.Account != nil && op.Origin == provision.Adopted || c.Resumed {
+	if c.Match.Account != nil || c.Resumed {
 		op.Have = c.have()
 	}
 	if id := managerOf(c); id != "" {
@@ -237,7 +240,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	}
 	switch {
 	case op.Urgency == provision.Removal:
-	case r.opts.Object != "", len(r.asked[demand{c.Kind, c.Subject.ID}]) > 0:
+	case r.demanded(c.Kind, c.Subject.ID):
 		op.Urgency = provision.OnDemand
 	case r.few[c.Subject.ID] && len(op.Add)+len(op.Remove) <= fewMembers:
 		op.Urgency = provision.Handful

@@ -56,6 +56,7 @@ func (r *run) seen(ctx context.Context, kind directory.Kind, work []*candidate) 
 		}
 		if a, ok := accounts[c.Link.Account.ID]; ok {
 			c.Seen, c.Looked = &a, true
+			c.foundAgain()
 			continue
 		}
 		if err := r.absent(ctx, kind, c); err != nil {

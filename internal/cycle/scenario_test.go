@@ -456,6 +456,7 @@ func TestScopeFiltersAndRoles(t *testing.T) {
 
 func TestAccountVanished(t *testing.T) {
 	w := onSQLite(t)
+	w.app.Provisioning.Drift.Accounts = "repair"
 	small(w)
 	w.target.RemoveUser(w.target.UserID("ada"))
 	w.set("ada", "title", "New")

@@ -37,6 +37,7 @@ func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
 	ctx = r.sending
 	out, err := r.app.target.Connector.Write(ctx, change)
 	r.count(out.Requests)
+	refs.gone = r.refusedForGood(ctx, w, out)
 	if err == nil {
 		r.let()
 		return r.accepted(ctx, w, change, out, refs)
@@ -192,7 +193,7 @@ func (r *run) link(w *work, change connector.Change, out connector.Outcome, refs
 		l.Name = w.Source.Name
 	}
 	l.Account = provision.Subject{ID: change.ID, Name: change.Name}
-	l.Origin, l.Rematch = w.Origin, false
+	l.Origin, l.Rematch, l.Vanished = w.Origin, false, noTime
 	l.Wanted = l.Wanted.Clone()
 	for path, v := range w.Want {
 		if id, ok := v.(string); ok && slices.Contains(w.References, path) && slices.Contains(refs.missing, id) {
@@ -272,6 +273,24 @@ func exported(w *work, verified bool) string {
 	return text
 }
 
+// refusedForGood returns which of the accounts that a group was refused are gone from the target: each is asked for by its
+// id, since a refusal can have other reasons. Without that they would be offered and refused for ever.
+func (r *run) refusedForGood(ctx context.Context, w *work, out connector.Outcome) map[string]bool {
+	var gone map[string]bool
+	for i, x := range out.Refused {
+		if i == confirmations || x.Err.Kind != connector.NotFound && x.Err.Kind != connector.Rejected {
+			continue
+		}
+		if a, err := r.readBack(ctx, directory.KindUser, x.ID, false, w.Urgency); err == nil && a == nil {
+			if gone == nil {
+				gone = map[string]bool{}
+			}
+			gone[x.ID] = true
+		}
+	}
+	return gone
+}
+
 // memberships records the members that the target took and let go, and notes whom it refused.
 func (r *run) memberships(w *work, change connector.Change, out connector.Outcome, refs resolved, res *store.Result) {
 	if w.Kind != directory.KindGroup {
@@ -290,8 +309,14 @@ func (r *run) memberships(w *work, change connector.Change, out connector.Outcom
 	}
 	gone := set(nil)
 	for _, x := range out.Refused {
-		if x.Err.Kind == connector.NotFound {
+		if x.Err.Kind == connector.NotFound || refs.gone[x.ID] {
 			gone[x.ID] = true
+		}
+	}
+	for _, m := range w.Add {
+		if refs.gone[refs.accounts[m.ID]] {
+			res.Gone = append(res.Gone, m.ID)
+			res.Waits = append(res.Waits, m.ID)
 		}
 	}
 	for _, m := range w.Remove {

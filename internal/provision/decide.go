@@ -17,6 +17,7 @@ type Link struct {
 	Wanted   attr.Set  // what the mapping said when it was last carried out
 	Answered attr.Set  // what the target answered then
 	Leaving  time.Time // when the object left the scope, zero while it is in
+	Vanished time.Time // since when the account is known to be gone from the target, zero while it is there
 }
 
 // Object is everything that is known of one directory object when it is decided about.
@@ -36,6 +37,8 @@ type Object struct {
 	// complete reading did not find it.
 	Seen   *Candidate
 	Looked bool
+	// Asked says that a person asks for this object: it gets another account in the place of one that is gone.
+	Asked bool
 	Drift  []Difference // of a group's members, see [MemberDrift]
 	Now    time.Time
 }
@@ -85,7 +88,7 @@ func Decide(app *Application, o Object) *Operation {
 	case o.Vanished(app):
 		op.differs(Difference{Kind: DriftVanished, Policy: Repair})
 		decideNewcomer(o, op)
-		op.Reason = fmt.Sprintf("account %s (%s) vanished from the target; %s", o.Link.Account.Name, o.Link.Account.ID, op.Reason)
+		op.Reason = Gone(o.Link.Account) + "; " + op.Reason
 	default:
 		decideLinked(app, o, op)
 	}
@@ -119,6 +122,9 @@ func decideNewcomer(o Object, op *Operation) {
 		return
 	}
 	op.Target, op.Origin = Subject{ID: found.ID, Name: found.Name}, Adopted
+	if o.Link != nil && o.Link.Account.ID == found.ID {
+		op.Origin = o.Link.Origin // there again
+	}
 	how := fmt.Sprintf("adopts account %s, which has the same %s", found.Name, o.Match.By)
 	if o.Resumed {
 		op.Origin = Created
@@ -158,6 +164,10 @@ func decideLinked(app *Application, o Object, op *Operation) {
 	edits := attr.Diff(o.Link.Wanted, o.Want)
 	op.Edits = slices.DeleteFunc(slices.Clone(edits), func(e attr.Edit) bool { return o.Rejected.turnsDown(e.Path, e.New) })
 	op.Add, op.Remove = o.Members.Add, o.Members.Remove
+	if !o.Link.Vanished.IsZero() {
+		staysAway(app, o, op)
+		return
+	}
 	if o.Looked && decideDrift(app, o, op) {
 		return
 	}
@@ -234,7 +244,7 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 		op.differs(Difference{Kind: DriftReactivated, Policy: Repair})
 		op.set(Disable, Drifted, why+"; the account was switched on at the target, and is switched off again")
 		return
-	case policy == "disable" && !o.Link.Enabled:
+	case policy == "disable" && !o.Link.Enabled && o.Link.Vanished.IsZero():
 		op.set(Skip, Unchanged, why+"; the account is already deactivated")
 		return
 	}

@@ -99,8 +99,34 @@ func (o Object) reactivated() bool {
 // Vanished reports whether the linked account is gone from the target and is to be there again: the
 // object then gets an account as a newcomer does, by matching or by a create.
 func (o Object) Vanished(app *Application) bool {
-	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && app.Provisioning.Drift.Accounts == Repair
+	if o.Link == nil || !o.Verdict.In {
+		return false
+	}
+	return (o.Looked && o.Seen == nil || !o.Link.Vanished.IsZero()) && (app.Provisioning.Drift.Accounts == Repair || o.Asked)
 }
+
+// Lost reports whether the linked account has just been found to be gone, and is not to be there again.
+func (o Object) Lost(app *Application) bool {
+	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && o.Link.Enabled && !o.Vanished(app)
+}
+
+// staysAway is for an account that is known to be gone: nothing can be sent to it, and whoever took it away may
+// have had a reason.
+func staysAway(app *Application, o Object, op *Operation) {
+	op.Edits, op.Add, op.Remove = nil, nil, nil
+	policy := app.Provisioning.Drift.Accounts
+	op.differs(Difference{Kind: DriftVanished, Policy: policy})
+	drifted(op, policy, Skip, Gone(o.Link.Account))
+	op.Reason += "; " + InItsPlace
+}
+
+// Gone says that an account is gone, and InItsPlace what puts another in the place of one that is only reported.
+func Gone(account Subject) string {
+	return fmt.Sprintf("account %s (%s) vanished from the target", account.Name, account.ID)
+}
+
+// InItsPlace see [Gone].
+const InItsPlace = "another one is made when somebody provisions it on demand or restarts the links, or with drift.accounts: repair"
 
 func (o *Operation) writes() bool { return len(o.Edits)+len(o.Add)+len(o.Remove) > 0 }
 
@@ -117,7 +143,7 @@ func decideDrift(app *Application, o Object, op *Operation) bool {
 		return false // some targets show nobody who is deactivated: what is due is sent, and finds out
 	case o.Seen == nil:
 		op.differs(Difference{Kind: DriftVanished, Policy: policy.Accounts})
-		return drifted(op, policy.Accounts, Skip, fmt.Sprintf("account %s (%s) vanished from the target", o.Link.Account.Name, o.Link.Account.ID))
+		return drifted(op, policy.Accounts, Skip, Gone(o.Link.Account))
 	case !o.Seen.Active && o.Link.Enabled:
 		op.differs(Difference{Kind: DriftDeactivated, Policy: policy.Accounts})
 		if policy.Accounts != Repair && op.writes() {

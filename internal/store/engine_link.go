@@ -28,14 +28,14 @@ type Link struct {
 	Created, Modified time.Time
 }
 
-const linkColumns = `app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, leaving_at, rematch, created_at, modified_at`
+const linkColumns = `app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, leaving_at, vanished_at, rematch, created_at, modified_at`
 
 func scanLink(row scanner) (*Link, error) {
 	l := &Link{}
 	var wanted, sent, answered string
-	var leaving, created, modified sql.NullInt64
+	var leaving, vanished, created, modified sql.NullInt64
 	if err := row.Scan(&l.AppID, &l.Kind, &l.ObjectID, &l.Name, &l.Account.ID, &l.Account.Name, &l.Origin, &l.Enabled,
-		&wanted, &sent, &answered, &leaving, &l.Rematch, &created, &modified); err != nil {
+		&wanted, &sent, &answered, &leaving, &vanished, &l.Rematch, &created, &modified); err != nil {
 		return nil, err
 	}
 	for _, part := range []struct {
@@ -46,7 +46,7 @@ func scanLink(row scanner) (*Link, error) {
 			return nil, fmt.Errorf("read the link of %s %s: %w", l.Kind, l.ObjectID, err)
 		}
 	}
-	l.Leaving, l.Created, l.Modified = fromMillis(leaving), fromMillis(created), fromMillis(modified)
+	l.Leaving, l.Vanished, l.Created, l.Modified = fromMillis(leaving), fromMillis(vanished), fromMillis(created), fromMillis(modified)
 	return l, nil
 }
 
@@ -78,6 +78,7 @@ type Result struct {
 	Unlink   bool       // the account is gone: the link goes too
 	Added    []Membership
 	Removed  []string // directory ids of users who are no members any more
+	Gone     []string // directory ids of users whose account a group was refused because it is gone
 	Escrow   *Escrow  // set: the object waits for another attempt
 	Resolved bool     // the object's escrow entry, if any, is over
 	Waits    []string // directory ids that the object refers to and that are not linked yet
@@ -242,6 +243,11 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 			return err
 		}
 	}
+	if len(r.Gone) > 0 {
+		if err := tx.gone(ctx, o.AppID, r.Gone); err != nil {
+			return err
+		}
+	}
 	if o.State == Unknown && o.Kind == directory.KindGroup {
 		if err := tx.doubtMembers(ctx, o); err != nil {
 			return err
@@ -342,6 +348,23 @@ func (tx *Tx) doubtMembers(ctx context.Context, o *Operation) error {
 	return tx.doubtUndone(ctx, o)
 }
 
+// gone notes that the accounts of users are gone from the target: what follows from that is decided about
+// when they are looked at.
+func (tx *Tx) gone(ctx context.Context, appID string, users []string) error {
+	if _, err := tx.Exec(ctx, `update links set enabled = $1, vanished_at = $2 where app_id = $3 and type = 'user' and object_id in `+tx.in("$4"), false, tx.now(), appID, list(users)); err != nil {
+		return err
+	}
+	for _, id := range users {
+		if err := tx.doubtMembershipsOf(ctx, appID, id); err != nil {
+			return err
+		}
+		if err := setDue(ctx, tx, appID, directory.KindUser, id, "", tx.s.Now(), "the account is gone"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // doubtMembershipsOf notes that the target may have dropped the memberships of an account that is off.
 func (tx *Tx) doubtMembershipsOf(ctx context.Context, appID, user string) error {
 	_, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, appID, user)
@@ -409,7 +432,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		}
 		row := []any{
 			l.AppID, string(l.Kind), l.ObjectID, l.Name, l.Account.ID, l.Account.Name, string(l.Origin), l.Enabled,
-			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), millis(l.Leaving), l.Rematch, millis(created), tx.now(),
+			jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), millis(l.Leaving), millis(l.Vanished), l.Rematch, millis(created), tx.now(),
 		}
 		// Two results for one object in a batch: the later one is the state.
 		if i, ok := seen[l.ObjectID]; ok {
@@ -430,7 +453,7 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 	names := columnNames(linkColumns)
 	return tx.insert(ctx, "links", names, rows, `on conflict (app_id, type, object_id) do update set object_name = excluded.object_name,
 		account_id = excluded.account_id, account_name = excluded.account_name, origin = excluded.origin, enabled = excluded.enabled, wanted = excluded.wanted,
-		sent = excluded.sent, answered = excluded.answered, leaving_at = excluded.leaving_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
+		sent = excluded.sent, answered = excluded.answered, leaving_at = excluded.leaving_at, vanished_at = excluded.vanished_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
 }
 
 // settle ends the operations of objects that ended without an answer: how the accounts stand is known
