@@ -278,17 +278,21 @@ func (d *dispatcher) idle(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// gatherMore has decided what changed since the pass last looked, and what somebody wants at once. Passes for one object and for a
-// saved plan look only once.
+// gatherMore has decided what changed since the pass last looked, and what somebody wants at once. A pass for one object
+// looks only once, and a saved plan is followed by nothing but what somebody wants at once.
 func (d *dispatcher) gatherMore(ctx context.Context) error {
-	if d.opts.Object != "" || d.opts.PlanID != "" {
+	if d.opts.Object != "" {
 		return nil
 	}
 	before := d.planned
 	if err := d.takeRequests(ctx); err != nil {
 		return err
 	}
-	if err := d.gatherChanges(ctx, false); err != nil {
+	gather := func() error { return d.gatherChanges(ctx, false) }
+	if d.opts.PlanID != "" {
+		gather = func() error { return d.gatherLater(ctx) }
+	}
+	if err := gather(); err != nil {
 		return err
 	}
 	d.hurryUp()

@@ -77,6 +77,7 @@ func TestUpdatesHideNoDrift(t *testing.T) {
 // Whoever is sent for beside somebody whose account turns out to be gone names the next account in the end.
 func TestReportOfSomebodyWhoseAccountIsGone(t *testing.T) {
 	w := onSQLite(t)
+	w.app.Provisioning.Drift.Accounts = "repair"
 	small(w)
 	w.target.RemoveUser(w.target.UserID("ada"))
 	w.set("ada", "title", "Countess")

@@ -246,3 +246,60 @@ func TestNobodyAnswersARequest(t *testing.T) {
 		w.again()
 	})
 }
+
+// A saved plan that runs does nothing but what it says, and yet answers whoever wants somebody at once.
+func TestOnDemandDuringASavedPlan(t *testing.T) {
+	w := onSQLite(t)
+	w.people("p", 240)
+	w.app.Provisioning.Scope, w.concurrency = "all", 4
+	var order made
+	began, ended := make(chan bool), make(chan error, 1)
+	w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if order.note(r) != "" && len(order.so()) == 8 {
+			close(began)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		next.ServeHTTP(rw, r)
+	})
+	w.save()
+	app, err := w.store.Application(t.Context(), "target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := w.engine.Plan(t.Context(), app, cycle.Options{ByHand: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, err := w.engine.Run(t.Context(), app, cycle.Options{PlanID: plan.ID, ByHand: true})
+		ended <- err
+	}()
+	select {
+	case <-began:
+	case err := <-ended:
+		t.Fatalf("the plan ended: %v", err)
+	}
+	w.user("late")
+	w.user("later")
+	for _, name := range []string{"p239", "late"} {
+		report, err := w.demand(w.engine, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.expect(report, map[string]int{"create": 1})
+		if n := len(order.so()); n > 200 {
+			t.Errorf("%s was the %dth", name, n)
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if names := order.so(); count(names, "later") != 0 || count(names, "late") != 1 || len(names) != 241 {
+		t.Errorf("%d were created; later: %d, late: %d", len(names), count(names, "later"), count(names, "late"))
+	}
+	w.expect(w.sync(), map[string]int{"create": 1, "skip": 1}) // late is known already
+	w.again()
+}

@@ -299,6 +299,20 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 	}
 }
 
+// gatherLater has decided what waits for its turn in the pass itself, whatever the feed brings.
+func (r *run) gatherLater(ctx context.Context) error {
+	w := &store.Work{Until: r.position, Groups: map[string][]string{}}
+	w.Add(r.later)
+	if r.later = nil; w.Empty() {
+		return nil
+	}
+	r.now = r.engine.Store.Now()
+	if err := r.look(ctx, w); err != nil {
+		return err
+	}
+	return r.orderRenames(ctx)
+}
+
 // follow notes which changes the pass follows, so that it can be told how long each took to reach the
 // target. What lay there before an initial cycle began waited for somebody to switch it on. And it notes what
 // somebody changed by hand, unless everything is looked at anyway, in the order of managers.

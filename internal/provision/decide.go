@@ -39,8 +39,8 @@ type Object struct {
 	Looked bool
 	// Asked says that a person asks for this object: it gets another account in the place of one that is gone.
 	Asked bool
-	Drift  []Difference // of a group's members, see [MemberDrift]
-	Now    time.Time
+	Drift []Difference // of a group's members, see [MemberDrift]
+	Now   time.Time
 }
 
 // Members are the differences between the membership that a group is to have and the one that
