@@ -19,7 +19,8 @@ type configCmd struct {
 }
 
 type configApplyCmd struct {
-	Files []string `arg:"" name:"file" help:"YAML files, taken as one; - reads standard input."`
+	Files       []string `arg:"" name:"file" help:"YAML files, taken as one; - reads standard input."`
+	IgnoreTests bool     `help:"Apply mappings although tests that are kept with them fail."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -44,7 +45,9 @@ func (c *configApplyCmd) Run(s *session) error {
 		return err
 	}
 	defer end()
-	changes, err := desk.Apply(s, files, references())
+	from := references()
+	from.IgnoreTests = c.IgnoreTests
+	changes, err := desk.Apply(s, files, from)
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,9 @@ type localCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (localCmd) Help() string {
-	return `Off, single sign-on alone lets people in, and whoever signed in otherwise is signed
-out. An owner has to come in by single sign-on first. When the identity provider is
-out of order, whoever has the data directory opens the door again:
+	return `Off, single sign-on alone lets people in, and whoever signed in otherwise is
+signed out. An owner has to come in by single sign-on first. When the identity
+provider is out of order, whoever has the data directory opens the door again:
 
   muster signin local on`
 }

@@ -66,6 +66,7 @@ type applicationDesk interface {
 	Diff(ctx context.Context, files []config.File, src admin.Source) (config.Changes, error)
 	Export(ctx context.Context, names ...string) ([]byte, error)
 	Test(ctx context.Context, name string) (connector.Diagnosis, error)
+	TestMappings(ctx context.Context, name string) (admin.MappingTests, error)
 	Plan(ctx context.Context, name string, reconcile bool, progress func(cycle.Progress)) (admin.Plan, error)
 	Operations(ctx context.Context, planID string) iter.Seq2[admin.Operation, error]
 	Sync(ctx context.Context, name string, o admin.SyncOptions) (admin.Run, error)

@@ -46,6 +46,7 @@ type commands struct {
 	App     appCmd       `cmd:"" group:"applications" help:"Look at applications, assign users and groups."`
 	Config  configCmd    `cmd:"" group:"applications" help:"Applications as YAML: apply, diff, export."`
 	Test    testCmd      `cmd:"" group:"applications" help:"Test the connection of an application."`
+	Mapping mappingCmd   `cmd:"" group:"applications" help:"Attribute mappings of an application."`
 	Plan    planCmd      `cmd:"" group:"provisioning" help:"Show what a cycle would do; nothing is sent."`
 	Sync    syncCmd      `cmd:"" group:"provisioning" help:"Run one cycle now."`
 	Prov    provCmd      `cmd:"" name:"provision" group:"provisioning" help:"Provision one user or group on demand, step by step."`

@@ -123,6 +123,9 @@ func (d *Desk) declare(ctx context.Context, entry map[string]any, holds func(*pr
 	if err != nil {
 		return config.Changes{}, err
 	}
+	if err := d.passing(ctx, doc); err != nil {
+		return config.Changes{}, err
+	}
 	return config.ApplyIf(ctx, d.store, doc, d.by, holds)
 }
 
@@ -181,6 +184,8 @@ func (d *Desk) Unassign(ctx context.Context, name string, a provision.Assignment
 type Source struct {
 	Env      func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
+	// IgnoreTests applies mappings although tests that are kept with them fail.
+	IgnoreTests bool
 }
 
 // parse reads configuration files and has the connectors judge them.
@@ -203,6 +208,11 @@ func (d *Desk) Apply(ctx context.Context, files []config.File, src Source) (conf
 	doc, err := d.parse(files, src)
 	if err != nil {
 		return config.Changes{}, err
+	}
+	if !src.IgnoreTests {
+		if err := d.passing(ctx, doc); err != nil {
+			return config.Changes{}, err
+		}
 	}
 	return config.Apply(ctx, d.store, doc, d.by)
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/config"
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -30,7 +32,7 @@ func (d *Desk) AddApplication(ctx context.Context, template, name string) (*prov
 	if t.Endpoint == "" {
 		app["connection"] = map[string]any{"endpoint": "https://localhost/scim/v2/"} // until it is set up
 	}
-	if err := d.applyForm(ctx, app); err != nil {
+	if err := d.applyForm(ctx, app, false); err != nil {
 		return nil, err
 	}
 	return d.store.Application(ctx, name)
@@ -51,7 +53,24 @@ func (d *Desk) EditApplication(ctx context.Context, name string, secrets map[str
 			auth[key] = secret
 		}
 	}
-	return d.applyForm(ctx, doc)
+	return d.applyForm(ctx, doc, false)
+}
+
+// EditMappings changes the mappings of one kind as [Desk.EditApplication] does. Where tests that are kept
+// with them fail, nothing is changed, unless they are ignored.
+func (d *Desk) EditMappings(ctx context.Context, name string, kind directory.Kind, rows []mapping.Mapping, ignoreTests bool) error {
+	doc, err := d.edited(ctx, name, func(app *provision.Application) error {
+		if kind == directory.KindGroup {
+			app.Mappings.Groups = rows
+		} else {
+			app.Mappings.Users = rows
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.applyForm(ctx, doc, ignoreTests)
 }
 
 // edited returns an application in the declarative form, changed.
@@ -79,14 +98,15 @@ func (d *Desk) edited(ctx context.Context, name string, edit func(*provision.App
 const formName = "form"
 
 // applyForm applies one application. JSON is YAML, so the rules and the words are those of files.
-func (d *Desk) applyForm(ctx context.Context, app map[string]any) error {
+func (d *Desk) applyForm(ctx context.Context, app map[string]any, ignoreTests bool) error {
 	b, err := json.Marshal(map[string]any{"applications": []any{escaped(app)}})
 	if err != nil {
 		return err
 	}
 	_, err = d.Apply(ctx, []config.File{{Name: formName, Data: b}}, Source{
-		Env:      func(string) (string, bool) { return "", false },
-		ReadFile: func(string) ([]byte, error) { return nil, fs.ErrPermission }, // a form reads no file of the server
+		Env:         func(string) (string, bool) { return "", false },
+		ReadFile:    func(string) ([]byte, error) { return nil, fs.ErrPermission }, // a form reads no file of the server
+		IgnoreTests: ignoreTests,
 	})
 	var problems config.Problems
 	if !errors.As(err, &problems) {

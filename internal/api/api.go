@@ -211,9 +211,10 @@ type Assigned struct {
 // Configuration is the declarative form with what it refers to. The server looks up neither its own
 // variables nor its own files.
 type Configuration struct {
-	Files     []ConfigurationFile `json:"files" minItems:"1"`
-	Variables map[string]string   `json:"variables,omitempty" doc:"What ${NAME} stands for."`
-	Secrets   map[string]string   `json:"secrets,omitempty" doc:"What file:PATH holds, by the path relative to the file that names it."`
+	Files       []ConfigurationFile `json:"files" minItems:"1"`
+	Variables   map[string]string   `json:"variables,omitempty" doc:"What ${NAME} stands for."`
+	Secrets     map[string]string   `json:"secrets,omitempty" doc:"What file:PATH holds, by the path relative to the file that names it."`
+	IgnoreTests bool                `json:"ignore_tests,omitempty" doc:"Apply mappings although tests that are kept with them fail."`
 }
 
 // ConfigurationFile is one YAML file.

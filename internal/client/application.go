@@ -61,7 +61,7 @@ func (c *Client) Diff(ctx context.Context, files []config.File, src admin.Source
 // neither our variables nor our files. It is found out by reading the configuration as the server
 // will; what is wrong with it the server says.
 func carried(files []config.File, src admin.Source) api.Configuration {
-	out := api.Configuration{Variables: map[string]string{}, Secrets: map[string]string{}}
+	out := api.Configuration{Variables: map[string]string{}, Secrets: map[string]string{}, IgnoreTests: src.IgnoreTests}
 	for _, f := range files {
 		out.Files = append(out.Files, api.ConfigurationFile{Name: f.Name, Text: string(f.Data)})
 	}
@@ -102,6 +102,11 @@ func (c *Client) Export(ctx context.Context, names ...string) ([]byte, error) {
 // Test is [admin.Desk.Test].
 func (c *Client) Test(ctx context.Context, name string) (connector.Diagnosis, error) {
 	return ask[connector.Diagnosis](ctx, c, request{method: http.MethodPost, path: of(name, "test")})
+}
+
+// TestMappings is [admin.Desk.TestMappings].
+func (c *Client) TestMappings(ctx context.Context, name string) (admin.MappingTests, error) {
+	return ask[admin.MappingTests](ctx, c, request{method: http.MethodPost, path: of(name, "mappings", "test")})
 }
 
 // Plan is [admin.Desk.Plan].

@@ -297,7 +297,7 @@ func veil(row any, hide bool) any {
 }
 
 func veilKey(key string, value any, hide bool) any {
-	if hide && value != nil && (key == "constant" || key == "default") {
+	if hide && value != nil && (key == "constant" || key == "default" || key == "tests") {
 		return sensitive
 	}
 	return value

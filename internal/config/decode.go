@@ -33,6 +33,9 @@ func (d *decoder) into(v reflect.Value, n *yaml.Node, path string) {
 	if n = d.follow(n); n == nil {
 		return
 	}
+	if isNull(n) && mayBeNull[general(path)] {
+		return
+	}
 	if v.Type() == anyType {
 		if x, ok := d.value(n, path, 0); d.keep(path, ok) {
 			v.Set(reflect.ValueOf(&x).Elem())

@@ -123,6 +123,9 @@ func (w writer) node(v, base reflect.Value, path string) *yaml.Node {
 		}
 		return n
 	case reflect.Map:
+		if v.Type() != reflect.TypeFor[map[string]string]() {
+			return anyNode(v.Interface())
+		}
 		n := &yaml.Node{Kind: yaml.MappingNode}
 		for _, k := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
 			n.Content = append(n.Content, text(k), text(v.MapIndex(reflect.ValueOf(k)).String()))

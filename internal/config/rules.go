@@ -72,6 +72,9 @@ func init() {
 // comes out.
 func Key(path string) (set []string, secret bool) { return slices.Clone(sets[path]), isSecret(path) }
 
+// mayBeNull are the values that null says something of: that there is to be none.
+var mayBeNull = map[string]bool{"mappings.users[].tests[].expect": true, "mappings.groups[].tests[].expect": true}
+
 // isWord reports whether the value at a path is a word of a closed set, which needs no quotes.
 func isWord(path string) bool { return rules[path] != nil && path != "name" }
 

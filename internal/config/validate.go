@@ -266,6 +266,13 @@ func (app *Application) checkMappings(kind directory.Kind, rows []mapping.Mappin
 		})
 		return
 	}
+	for i, m := range rows {
+		for j, t := range m.Tests {
+			if wrong := t.Check(); wrong != "" {
+				app.wrong(fmt.Sprintf("%s[%d].tests[%d]", list, i, j), "", "%s", wrong)
+			}
+		}
+	}
 	if !enabled || !sound {
 		return
 	}

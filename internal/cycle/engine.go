@@ -130,7 +130,9 @@ func (e *Engine) open(ctx context.Context, app *provision.Application) (*applica
 	if a.target.Concurrency <= 0 {
 		a.target.Concurrency = 8
 	}
-	text, err := json.Marshal(app)
+	deciding := *app
+	deciding.Mappings = provision.Mappings{Users: mapping.WithoutTests(app.Mappings.Users), Groups: mapping.WithoutTests(app.Mappings.Groups)}
+	text, err := json.Marshal(deciding)
 	if err != nil {
 		return nil, fmt.Errorf("fingerprint of %s: %w", app.Name, err)
 	}

@@ -17,6 +17,7 @@ type Mapping struct {
 	Match      int    `json:"match,omitempty"`      // place among the matching attributes, from 1; 0 for none
 	When       When   `json:"when,omitempty"`       // always (the default) or create
 	Sensitive  bool   `json:"sensitive,omitempty"`  // values are hidden in every log and page
+	Tests      []Test `json:"tests,omitempty"`      // run whenever the mapping changes
 }
 
 // When says whether a mapping applies always or only while an account is created.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
 )
 
@@ -109,10 +110,11 @@ func configOf(app *provision.Application) (string, error) {
 func deciding(app *provision.Application) []byte {
 	p := app.Provisioning
 	p.Status, p.Interval, p.Reconcile, p.Hold, p.Quarantine, p.Notify = "", 0, 0, provision.Hold{}, provision.Quarantine{}, provision.Notify{}
+	m := provision.Mappings{Users: mapping.WithoutTests(app.Mappings.Users), Groups: mapping.WithoutTests(app.Mappings.Groups)}
 	b, _ := json.Marshal(struct {
 		M provision.Mappings
 		P provision.Provisioning
-	}{app.Mappings, p}) // it has been read from JSON
+	}{m, p}) // it has been read from JSON
 	return b
 }
 

@@ -172,5 +172,6 @@ func unpacked(c api.Configuration) ([]config.File, admin.Source) {
 			}
 			return nil, errNotSent
 		},
+		IgnoreTests: c.IgnoreTests,
 	}
 }

@@ -22,6 +22,10 @@ func (s *Server) runs() {
 		func(ctx context.Context, d *admin.Desk, in *plan, progress func(any)) (admin.Plan, error) {
 			return d.Plan(ctx, in.App, in.Body.Reconcile, told(progress))
 		}, once)
+	route(s, operation(http.MethodPost, "/applications/{app}/mappings/test", "test-mappings", "Run the tests that are kept with the mappings"),
+		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[admin.MappingTests], error) {
+			return answered(d.TestMappings(ctx, in.App))
+		})
 	type undo struct {
 		AppPath
 		Body api.UndoRequest
