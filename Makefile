@@ -25,8 +25,9 @@ fmt: ## formats the code
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## the figures of docs/performance.md, beside a bare loop, BENCHTIME (3x) times each
-	go test ./internal/bench -run '^$$' -bench 'FirstLoad|SteadyState' -benchtime $(BENCHTIME) -timeout 60m
+bench: ## the figures of docs/performance.md, beside a bare loop, BENCHTIME (3x) times each; some ten minutes
+	go test ./internal/bench -run '^$$' -bench 'FirstLoad|SteadyState|Reconcile|Members|ChangeReaches' -benchtime $(BENCHTIME) -timeout 60m
+	go test ./internal/bench -run '^$$' -bench 'PacedLoad|SlackLimits' -benchtime 1x -timeout 60m # limits decide how long they take
 	go test ./internal/bench -run '^$$' -bench Plan -benchtime $(BENCHTIME) -timeout 60m # apart: its memory is the process's peak
 
 crash: ## kills the binary and the server in CRASH_ROUNDS (200) rounds on each database, at random moments

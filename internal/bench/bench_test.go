@@ -1,25 +1,17 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -52,7 +44,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("MUSTER_BENCH_IMPORT"); dir != "" {
 		n, err := strconv.Atoi(os.Getenv("MUSTER_BENCH_PEOPLE"))
 		if err == nil {
-			err = company{n: n}.importInto(dir)
+			err = company{n: n}.importInto(store.Config{Data: dir})
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -60,140 +52,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
-}
-
-// serveTarget is an obedient SCIM target; POST /reset empties it, GET /requests counts.
-func serveTarget(latency string) {
-	wait, err := time.ParseDuration(latency)
-	if err != nil {
-		panic(err)
-	}
-	var target atomic.Pointer[connectortest.Target]
-	target.Store(connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{}))
-	var requests atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/reset":
-			target.Store(connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{}))
-			requests.Store(0)
-			return
-		case "/requests":
-			fmt.Fprint(w, requests.Load())
-			return
-		}
-		requests.Add(1)
-		if wait > 0 {
-			time.Sleep(wait) // the latency of a network, not a wait for anything
-		}
-		target.Load().ServeHTTP(w, r)
-	}))
-	fmt.Println(server.URL)
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
-}
-
-type target struct{ url string }
-
-func startTarget(b *testing.B, latency time.Duration) target {
-	b.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "MUSTER_BENCH_TARGET="+latency.String())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	url, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return target{strings.TrimSpace(url)}
-}
-
-func (t target) reset(b *testing.B) { t.get(b, "/reset") }
-
-func (t target) requests(b *testing.B) int {
-	n, err := strconv.Atoi(t.get(b, "/requests"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return n
-}
-
-func (t target) get(b *testing.B, path string) string {
-	resp, err := http.Get(t.url + path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return string(body)
-}
-
-// bareLoop sends the creates that a first load cannot do without, as fast as a plain client can, and
-// returns how long that took: the floor.
-func (t target) bareLoop(b *testing.B, concurrency int) time.Duration {
-	b.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: concurrency, MaxIdleConnsPerHost: concurrency, DisableCompression: true}}
-	post := func(path string, doc map[string]any) string {
-		body, _ := json.Marshal(doc)
-		req, _ := http.NewRequest("POST", t.url+"/scim/v2/"+path, bytes.NewReader(body))
-		req.Header.Set("Authorization", "Bearer "+connectortest.Token)
-		req.Header.Set("Content-Type", "application/scim+json")
-		resp, err := client.Do(req)
-		if err != nil {
-			b.Error(err)
-			return ""
-		}
-		defer resp.Body.Close()
-		var answer struct {
-			ID string `json:"id"`
-		}
-		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != 201 {
-			b.Errorf("%d %v", resp.StatusCode, err)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		return answer.ID
-	}
-	each := func(n int, do func(i int)) {
-		var next atomic.Int64
-		var wg sync.WaitGroup
-		for range concurrency {
-			wg.Go(func() {
-				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-					do(i)
-				}
-			})
-		}
-		wg.Wait()
-	}
-	start := time.Now()
-	ids := make([]string, people)
-	each(people, func(i int) {
-		doc := map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User", directory.Enterprise}, "active": true}
-		for k, v := range person(i) {
-			attrPut(doc, k, v)
-		}
-		ids[i] = post("Users", doc)
-	})
-	each(groups, func(g int) {
-		var members []any
-		for _, i := range membersOf(g) {
-			members = append(members, map[string]any{"value": ids[i]})
-		}
-		post("Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": groupName(g), "members": members})
-	})
-	return time.Since(start)
+	status := m.Run()
+	forget()
+	os.Exit(status)
 }
 
 func attrPut(doc map[string]any, path string, v any) {
@@ -269,7 +130,7 @@ func (c company) Records() iter.Seq2[source.Record, error] {
 // is looked at.
 func (c company) bring(dir string) error {
 	if !c.apart {
-		return c.importInto(dir)
+		return c.importInto(store.Config{Data: dir})
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "MUSTER_BENCH_IMPORT="+dir, "MUSTER_BENCH_PEOPLE="+strconv.Itoa(c.n))
@@ -277,8 +138,8 @@ func (c company) bring(dir string) error {
 	return cmd.Run()
 }
 
-func (c company) importInto(dir string) error {
-	s, err := store.Open(context.Background(), store.Config{Data: dir})
+func (c company) importInto(config store.Config) error {
+	s, err := store.Open(context.Background(), config)
 	if err != nil {
 		return err
 	}
@@ -297,16 +158,10 @@ var by = store.Actor{Name: "bench", Via: "bench"}
 
 func newWorld(b *testing.B, endpoint string, c company, assigned ...string) *world {
 	b.Helper()
-	ctx := context.Background()
 	dir := b.TempDir()
 	if err := c.bring(dir); err != nil {
 		b.Fatal(err)
 	}
-	s, err := store.Open(ctx, store.Config{Data: dir})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.Close() })
 	template, err := gallery.Lookup("scim2")
 	if err != nil {
 		b.Fatal(err)
@@ -316,13 +171,27 @@ func newWorld(b *testing.B, endpoint string, c company, assigned ...string) *wor
 	for _, g := range assigned {
 		app.Assignments = append(app.Assignments, provision.Assignment{Group: g})
 	}
-	if _, err := s.SaveApplication(ctx, by, &app); err != nil {
+	w := openWorld(b, dir, &app)
+	w.save(b)
+	return w
+}
+
+// openWorld opens a data directory with an application of template scim2.
+func openWorld(b *testing.B, dir string, app *provision.Application) *world {
+	b.Helper()
+	s, err := store.Open(context.Background(), store.Config{Data: dir})
+	if err != nil {
 		b.Fatal(err)
 	}
-	w := &world{store: s, app: &app}
+	b.Cleanup(func() { s.Close() })
+	w := &world{store: s, app: app}
 	w.engine = &cycle.Engine{
 		Store: s, Node: "bench", Log: slog.New(slog.DiscardHandler), Rand: rand.Float64, RandN: rand.Uint64N,
 		Open: func(_ context.Context, app *provision.Application) (cycle.Target, error) {
+			template, err := gallery.Lookup("scim2")
+			if err != nil {
+				return cycle.Target{}, err
+			}
 			limiter := connector.NewLimiter(template.Limits.With(app.Connection.Limits))
 			client, err := connector.NewClient(connector.Options{Connection: app.Connection, Token: connectortest.Token, Limiter: limiter})
 			if err != nil {
@@ -339,6 +208,13 @@ func newWorld(b *testing.B, endpoint string, c company, assigned ...string) *wor
 	return w
 }
 
+func (w *world) save(b *testing.B) {
+	b.Helper()
+	if _, err := w.store.SaveApplication(context.Background(), by, w.app); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func targets(b *testing.B, kind directory.Kind, rows []mapping.Mapping) []string {
 	p, err := mapping.Compile(kind, rows)
 	if err != nil {
@@ -349,8 +225,13 @@ func targets(b *testing.B, kind directory.Kind, rows []mapping.Mapping) []string
 
 func (w *world) sync(b *testing.B) (*cycle.Report, time.Duration, int64) {
 	b.Helper()
+	return w.run(b, cycle.Options{ByHand: true, Initiator: "bench"})
+}
+
+func (w *world) run(b *testing.B, o cycle.Options) (*cycle.Report, time.Duration, int64) {
+	b.Helper()
 	queries, start := w.store.Queries(), time.Now()
-	r, err := w.engine.Run(context.Background(), w.app, cycle.Options{ByHand: true, Initiator: "bench"})
+	r, err := w.engine.Run(context.Background(), w.app, o)
 	if err != nil || r.Stopped != nil || r.Failed > 0 {
 		b.Fatalf("%+v %v", r, err)
 	}
@@ -376,7 +257,7 @@ func BenchmarkFirstLoad(b *testing.B) {
 				b.StopTimer()
 				t.reset(b)
 				cpu := cpuTime(b)
-				floor += t.bareLoop(b, 64)
+				floor += t.bare(b, 64).load()
 				floorCPU += cpuTime(b) - cpu
 				t.reset(b)
 				w := newWorld(b, t.url, company{n: people, groups: true}, allGroups()...)
@@ -386,7 +267,7 @@ func BenchmarkFirstLoad(b *testing.B) {
 				_, d, _ := w.sync(b)
 				took += d
 				tookCPU += cpuTime(b) - cpu
-				requests = t.requests(b)
+				requests, _, _ = t.counts(b)
 			}
 			n := float64(b.N)
 			b.ReportMetric(took.Seconds()/n, "s/load")
@@ -402,9 +283,7 @@ func BenchmarkFirstLoad(b *testing.B) {
 func BenchmarkSteadyState(b *testing.B) {
 	for _, size := range []int{1000, 20_000, 100_000} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			t := startTarget(b, 0)
-			w := newWorld(b, t.url, company{n: size}, "Everyone")
-			w.sync(b)
+			w := loaded(b, size).open(b)
 			var none, one, queriesNone, queriesOne float64
 			for i := 0; b.Loop(); i++ {
 				_, d, q := w.sync(b)

@@ -101,7 +101,7 @@ func (e *Engine) replied(ctx context.Context, app *provision.Application, reply 
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.Store.Progress(ctx, app.ID)
+	held, err := e.Store.HeldCount(ctx, app.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (e *Engine) replied(ctx context.Context, app *provision.Application, reply 
 	if slices.ContainsFunc(did, func(o *store.Operation) bool { return o.State != store.Skipped }) {
 		did = slices.DeleteFunc(did, func(o *store.Operation) bool { return o.State == store.Skipped })
 	}
-	report := &Report{Summary: map[string]int{"held": p.Held}, Operations: did}
+	report := &Report{Summary: map[string]int{"held": held}, Operations: did}
 	for _, o := range did {
 		switch o.State {
 		case store.Applied:

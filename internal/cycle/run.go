@@ -462,11 +462,9 @@ func (r *run) summary(ctx context.Context, plan bool) (map[string]int, error) {
 		}
 	}
 	if !plan {
-		p, err := r.engine.Store.Progress(ctx, r.app.ID)
-		if err != nil {
+		if sum["held"], err = r.engine.Store.HeldCount(ctx, r.app.ID); err != nil {
 			return nil, err
 		}
-		sum["held"] = p.Held
 	}
 	return sum, nil
 }

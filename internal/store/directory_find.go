@@ -27,7 +27,7 @@ func (tx *Tx) find(ctx context.Context, name string) (*userRow, error) {
 		return nil, refuse(ErrNotFound, "", "there is no user so called")
 	}
 	// Three look-ups, each by its index: joined by "or" they would read every user.
-	found, err := tx.users(ctx, `where id = $1 or id in (select id from users where user_name_key = $2 and deleted_at is null union select id from users where email_key = $2 and deleted_at is null)`, strings.TrimSpace(name), directory.Key(name))
+	found, err := tx.users(ctx, `where id in (select id from users where id = $1 union select id from users where user_name_key = $2 and deleted_at is null union select id from users where email_key = $2 and deleted_at is null)`, strings.TrimSpace(name), directory.Key(name))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("looking for a user: %w", err)

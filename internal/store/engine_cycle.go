@@ -202,7 +202,7 @@ func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
 			(select count(*) from links where app_id = $1),
 			(select count(*) from escrow where app_id = $1 and not parked),
 			(select count(*) from escrow where app_id = $1 and parked),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and state = 'held' and `+waits+`),
+			`+heldCount+`,
 			(select at from changes where seq > $2 order by seq limit 1)`, appID, p.Watermark).
 			Scan(&p.Links, &p.Escrow, &p.Parked, &p.Held, &oldest)
 		if oldest.Valid {
@@ -211,6 +211,17 @@ func (s *Store) Progress(ctx context.Context, appID string) (*Progress, error) {
 		return err
 	})
 }
+
+// HeldCount returns how many operations of an application wait for a person. It costs what is held, where
+// [Store.Progress] counts also what grows with the company.
+func (s *Store) HeldCount(ctx context.Context, appID string) (int, error) {
+	return read(ctx, s, func(tx *Tx) (n int, err error) {
+		return n, tx.QueryRow(ctx, `select `+heldCount, appID).Scan(&n)
+	})
+}
+
+// heldCount counts the held operations of application $1.
+const heldCount = `(select count(*) from operations where app_id = $1 and ` + isOpen + ` and state = 'held' and ` + waits + `)`
 
 // SetQuarantine puts an application into quarantine, or takes it out with nil; people are told of it.
 func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {

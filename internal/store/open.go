@@ -143,7 +143,11 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		// A node that is cut off or stopped in the middle of a transaction must not hold its locks for ever: the
 		// others wait for the feed's.
-		_, err := c.Exec(ctx, "set idle_in_transaction_session_timeout = '5s'; set tcp_user_timeout = '10s'", pgx.QueryExecModeSimpleProtocol)
+		const dead = "set idle_in_transaction_session_timeout = '5s'; set tcp_user_timeout = '10s'; "
+		// Every question about one change has its index, and what a table looked like in the middle of a first load,
+		// when it was last analysed, must not make the planner read everybody instead. Compiling costs more than it gains.
+		const plans = "set enable_seqscan = off; set jit = off"
+		_, err := c.Exec(ctx, dead+plans, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
