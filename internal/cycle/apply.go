@@ -90,15 +90,24 @@ type finished struct {
 // apply carries out what is planned, and what the directory brings meanwhile. It returns nil when
 // there is nothing left to do, or when the target ended the pass (r.stopped).
 func (r *run) apply(ctx context.Context) error {
-	d := &dispatcher{
+	r.ahead = nil
+	d := r.dispatcher()
+	d.checks, r.unsettled = r.unsettled, nil
+	return d.end(ctx, d.loop(ctx))
+}
+
+func (r *run) dispatcher() *dispatcher {
+	return &dispatcher{
 		run: r, rank: map[string]int{}, running: map[string]bool{}, freed: map[string]freeing{}, joining: map[string]int{}, accounts: map[string]string{}, gone: map[string]bool{},
 		away:     map[string]bool{},
 		finished: make(chan finished, r.app.target.Concurrency+reserved), recorded: make(chan error, 1),
 		marks: make(chan marked, 1),
 	}
-	err := d.loop(ctx)
-	// Whatever ended the loop: what is under way is waited for and recorded, what was not begun goes
-	// back, where the end of the cycle drops it.
+}
+
+// end waits for what is under way, whatever ended the loop, and records it; what was not begun goes back,
+// where the end of the cycle drops it.
+func (d *dispatcher) end(ctx context.Context, err error) error {
 	for d.inflight > 0 {
 		d.take1(<-d.finished)
 	}
@@ -124,7 +133,7 @@ func (r *run) apply(ctx context.Context) error {
 	for _, w := range d.queue {
 		ids = append(ids, w.ID)
 	}
-	if rerr := r.engine.Store.ReturnOperations(end, ids); err == nil {
+	if rerr := d.engine.Store.ReturnOperations(end, ids); err == nil {
 		err = rerr
 	}
 	d.failures += int(d.disowned.Load())

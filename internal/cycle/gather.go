@@ -164,6 +164,11 @@ func (r *run) users(ctx context.Context, people []ranked, expected int) error {
 			return err
 		}
 		r.progress("planning", len(chunk))
+		if i+1 < len(chunks) {
+			if err := r.leaversAhead(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -177,6 +182,9 @@ type known struct {
 func (r *run) decideUsers(ctx context.Context, chunk []ranked, objects map[string]*store.UserObject, expected int) error {
 	var work []*candidate
 	for _, c := range chunk {
+		if r.left(c.id) {
+			continue
+		}
 		u, err := r.user(objects[c.id])
 		if err != nil {
 			return err

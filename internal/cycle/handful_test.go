@@ -104,7 +104,7 @@ func TestByHandBeforeAnImport(t *testing.T) {
 			}
 			for who, want := range map[string]provision.Urgency{
 				"user grace": provision.Handful, "user newcomer": provision.Handful, "group New": provision.Handful, "group Old": provision.Handful,
-				"user j00399": provision.CreateUpdate,
+				"user j399": provision.CreateUpdate,
 			} {
 				if urgency[who] != want {
 					t.Errorf("%s has the urgency %d, not %d", who, urgency[who], want)

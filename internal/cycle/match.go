@@ -224,6 +224,9 @@ func (r *run) walk(ctx context.Context, kind directory.Kind, limit int) (complet
 			r.progress("reading", len(batch))
 			clear(batch)
 			batch, size = batch[:0], 0
+			if err := r.leaversAhead(ctx); err != nil {
+				return false, err
+			}
 		}
 		if n++; limit > 0 && n > limit {
 			return false, nil

@@ -46,6 +46,9 @@ type run struct {
 	drift  *drift   // of a reconcile
 	undone *undoing // of an undo
 
+	ahead     *ahead   // set while the pass reads and plans
+	unsettled []*check // of leavers who went ahead
+
 	renames []*rename // planned and not put in order yet
 
 	reading, writing *provision.Breaker // of questions about single objects, see unread; of operations
@@ -245,6 +248,9 @@ func (r *run) pass(ctx context.Context) error {
 func (r *run) gather(ctx context.Context) error {
 	if r.opts.Undo != "" {
 		return r.undo(ctx)
+	}
+	if err := r.lookAhead(ctx); err != nil {
+		return err
 	}
 	if r.opts.Object != "" {
 		w := &store.Work{Until: r.position, Groups: map[string][]string{}}

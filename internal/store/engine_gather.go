@@ -167,6 +167,28 @@ func (w *Work) few(object string, few bool) {
 	}
 }
 
+// LinkedAmongChanged returns the users whom the feed after a position speaks of, themselves or as members of a group, and who
+// have an account that is on, and how far it has read.
+func (s *Store) LinkedAmongChanged(ctx context.Context, appID string, after int64) (users []string, until int64, err error) {
+	err = s.Read(ctx, func(tx *Tx) error {
+		changes, err := tx.changes(ctx, after, feedSlice)
+		if err != nil || len(changes) == 0 {
+			until = after
+			return err
+		}
+		until = changes[len(changes)-1].Seq
+		ids := make([]string, len(changes))
+		for i, c := range changes {
+			if ids[i] = c.Member; c.Type == ChangedUser {
+				ids[i] = c.Object
+			}
+		}
+		users, err = tx.enabledAmong(ctx, appID, ids)
+		return err
+	})
+	return users, until, err
+}
+
 // lookAt adds members of a group to look at; whole looks at all of them.
 func (w *Work) lookAt(group string, members []string, whole bool) {
 	have, known := w.Groups[group]

@@ -210,6 +210,20 @@ func (s *Store) TakeOperations(ctx context.Context, cycleID string, limit int) (
 	})
 }
 
+// TakeRemovals is [Store.TakeOperations] for the removals of these users alone, and returns the users by operation.
+func (s *Store) TakeRemovals(ctx context.Context, cycleID string, users []string) (map[string]string, error) {
+	return write(ctx, s, func(tx *Tx) (map[string]string, error) {
+		taken, err := rowsOf(ctx, tx, func(row scanner) (v provision.Subject, err error) { return v, row.Scan(&v.ID, &v.Name) }, `update operations set state = 'applying', started_at = $1
+			where cycle_id = $2 and state = 'planned' and type = 'user' and action in ('disable','delete') and object_id in `+tx.in("$3")+` returning id, object_id`,
+			millis(s.Now()), cycleID, list(users))
+		by := make(map[string]string, len(taken))
+		for _, t := range taken {
+			by[t.ID] = t.Name
+		}
+		return by, err
+	})
+}
+
 // OperationsByID returns operations by their ids, in no order.
 func (s *Store) OperationsByID(ctx context.Context, ids []string) ([]*Operation, error) {
 	if len(ids) == 0 {
