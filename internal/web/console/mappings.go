@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type mappingsView struct {
 	Kind    directory.Kind
 	Rows    []mapping.Mapping
 	Objects provision.Objects
+	Tested  *admin.MappingTests // after they were asked for
 	Problem *admin.Problem
 }
 
@@ -104,8 +106,128 @@ type mappingView struct {
 	Mapping mapping.Mapping
 	Way     string // source, constant, expression
 	Sources []string
+	Targets []string
 	Tried   *admin.Tried
+	Tests   []admin.MappingTest // what came of the tests of this mapping
+	Failing bool                // saving was refused because tests fail
 	Person  string
+}
+
+// testRow is a test as it is typed.
+type testRow struct {
+	Person, Given, Expect string
+	Was                   bool // it is there already
+	Result                *admin.MappingTest
+}
+
+// spareTests are for tests that are to come.
+const spareTests = 2
+
+// testRows are the tests of the mapping, with empty ones to fill in.
+func (v mappingView) testRows() []testRow {
+	var rows []testRow
+	for i, t := range v.Mapping.Tests {
+		row := testRow{Person: t.Person, Expect: jsonOrPlain(t.Expect), Was: true}
+		for _, path := range sorted(t.Given) {
+			row.Given += path + "=" + jsonOrPlain(t.Given[path]) + "\n"
+		}
+		for j := range v.Tests {
+			if v.Tests[j].Row == v.Row && v.Tests[j].Test == i {
+				row.Result = &v.Tests[j]
+			}
+		}
+		rows = append(rows, row)
+	}
+	return append(rows, make([]testRow, spareTests)...)
+}
+
+// testsOf reads tests out of a form. A new one that says of nobody and expects nothing is none.
+func testsOf(form url.Values) ([]mapping.Test, error) {
+	var tests []mapping.Test
+	for i, person := range form["test_person"] {
+		if i >= len(form["test_given"]) || i >= len(form["test_expect"]) || i >= len(form["test_was"]) {
+			break
+		}
+		t := mapping.Test{Person: strings.TrimSpace(person), Expect: plainOrJSON(form["test_expect"][i])}
+		given, err := admin.Attributes(nonEmpty(form["test_given"][i]))
+		if err != nil {
+			return nil, err
+		}
+		empty := t.Person == "" && len(given) == 0 && t.Expect == nil && form["test_was"][i] == ""
+		if empty || slices.Contains(form["test_remove"], strconv.Itoa(i)) {
+			continue
+		}
+		if len(given) > 0 || t.Person == "" {
+			t.Given = given
+		}
+		tests = append(tests, t)
+	}
+	return tests, nil
+}
+
+// wrong is what is wrong with a field of this mapping, as the preview found it.
+func (v mappingView) wrong(field string) (list []string) {
+	if v.Tried == nil {
+		return nil
+	}
+	for _, p := range v.Tried.Problems {
+		if p.Row == v.Row && p.Field == field {
+			list = append(list, p.String())
+		}
+	}
+	return list
+}
+
+func (v mappingView) testsFail() bool {
+	return slices.ContainsFunc(v.Tests, func(t admin.MappingTest) bool { return !t.Passed })
+}
+
+// hasTests reports whether any mapping of the application has one.
+func (v mappingsView) hasTests() bool {
+	return slices.ContainsFunc(slices.Concat(v.App.Mappings.Users, v.App.Mappings.Groups), func(m mapping.Mapping) bool { return len(m.Tests) > 0 })
+}
+
+// targets are attributes that targets have: those of the template, and what a person or a group has in SCIM.
+func targets(kind directory.Kind, rows []mapping.Mapping) []string {
+	out := choices(kind)
+	for _, m := range rows {
+		out = append(out, m.Target)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// try runs the tests of the mapping as it stands in the form.
+func (v *mappingView) try(rq *request) (err error) {
+	if len(v.Mapping.Tests) > 0 {
+		v.Tests, err = rq.desk.TestRows(rq.Context(), v.App, v.Kind, v.edited(false))
+	}
+	return err
+}
+
+// words says what may be written next in an expression.
+func (c *console) words(rq *request) error {
+	replace, list := mapping.Complete(kindOf(rq.FormValue("kind")), rq.FormValue("before"))
+	if list == nil {
+		list = []mapping.Suggestion{}
+	}
+	rq.w.Header().Set("Content-Type", "application/json")
+	rq.w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(rq.w).Encode(map[string]any{"replace": replace, "words": list})
+}
+
+// testMappings runs all tests that are kept with the mappings, and shows what came of each.
+func (c *console) testMappings(rq *request) error {
+	v, err := rq.mappingsView(kindOf(rq.FormValue("kind")))
+	if err != nil {
+		return err
+	}
+	tested, err := rq.desk.TestMappings(rq.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	v.Tested = &tested
+	return rq.ok(mappingsPage(v))
 }
 
 // choices are the attributes that an editor offers.
@@ -135,6 +257,9 @@ func (c *console) mapping(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if err := v.try(rq); err != nil {
+		return err
+	}
 	return rq.ok(mappingPage(v))
 }
 
@@ -143,7 +268,7 @@ func (rq *request) mappingView() (mappingView, error) {
 	if err != nil {
 		return mappingView{}, err
 	}
-	v := mappingView{mappingsView: m, Row: len(m.Rows), Sources: choices(m.Kind), Way: "source"}
+	v := mappingView{mappingsView: m, Row: len(m.Rows), Sources: choices(m.Kind), Targets: targets(m.Kind, m.Rows), Way: "source"}
 	if n, err := strconv.Atoi(rq.PathValue("row")); err == nil && n >= 0 && n < len(m.Rows) {
 		v.Row, v.Mapping = n, m.Rows[n]
 		v.Way = wayOf(v.Mapping)
@@ -163,7 +288,8 @@ func wayOf(m mapping.Mapping) string {
 }
 
 // given reads a mapping out of its form.
-func given(get func(string) string) (m mapping.Mapping, way string, err error) {
+func given(form url.Values) (m mapping.Mapping, way string, err error) {
+	get := form.Get
 	way = get("way")
 	m = mapping.Mapping{Target: strings.TrimSpace(get("target")), Default: plainOrJSON(get("default")), Sensitive: get("sensitive") != "", When: mapping.When(get("when"))}
 	if m.When == mapping.Always {
@@ -182,7 +308,8 @@ func given(get func(string) string) (m mapping.Mapping, way string, err error) {
 			return m, way, &admin.Problem{Exit: admin.ExitUsage, Message: "The place among the matching attributes is a whole number from 1"}
 		}
 	}
-	return m, way, nil
+	m.Tests, err = testsOf(form)
+	return m, way, err
 }
 
 // plainOrJSON takes text as it is, and a list, number or boolean where it is written as JSON.
@@ -222,16 +349,17 @@ func (c *console) saveMapping(rq *request) error {
 		return err
 	}
 	remove := get("remove") != ""
-	if v.Mapping, v.Way, err = given(get); err == nil {
-		rows := v.edited(remove)
-		err = rq.desk.EditApplication(rq.Context(), v.App.ID, nil, func(app *provision.Application) error {
-			have, _ := rowsOf(app, v.Kind)
-			*have = rows
-			return nil
-		})
+	if v.Mapping, v.Way, err = given(rq.PostForm); err == nil {
+		err = rq.desk.EditMappings(rq.Context(), v.App.ID, v.Kind, v.edited(remove), get("ignore_tests") != "")
 	}
 	if err != nil {
 		v.Problem = admin.Explain(err)
+		if v.Failing = v.Problem.Code == "mapping_tests"; v.Failing {
+			v.Problem.Next = "correct the mapping or the test, or save it all the same; nothing was changed"
+			if err := v.try(rq); err != nil {
+				return err
+			}
+		}
 		rq.show(422, mappingPage(v))
 		return nil
 	}
@@ -253,7 +381,9 @@ func (c *console) previewMapping(rq *request) error {
 		return err
 	}
 	v.Person = strings.TrimSpace(get("person"))
-	v.Mapping, v.Way, err = given(get)
+	if v.Mapping, v.Way, err = given(rq.PostForm); err == nil {
+		err = v.try(rq)
+	}
 	if err == nil && v.Kind == directory.KindUser {
 		var t admin.Tried
 		if t, err = rq.desk.TryMappings(rq.Context(), v.App.ID, v.edited(false), v.Person); err == nil {
