@@ -130,6 +130,7 @@ func broken(ctx context.Context, host string, err error, write, sent bool) *Erro
 		inTLS tls.RecordHeaderError
 		cert  *tls.CertificateVerificationError
 		timer net.Error
+		not   *ForbiddenAddress
 		known x509.UnknownAuthorityError
 	)
 	switch {
@@ -139,6 +140,12 @@ func broken(ctx context.Context, host string, err error, write, sent bool) *Erro
 	case errors.As(err, &cert), errors.As(err, &known), errors.As(err, &inTLS), errors.As(err, &alert), strings.Contains(err.Error(), "HTTP response to HTTPS client"), strings.HasPrefix(err.Error(), "tls: "), strings.Contains(err.Error(), "remote error: tls"):
 		e.Code, e.Reason = CodeTLS, "no trusted connection to "+host+": "+plain(err.Error(), 300)
 		e.Advice = "Check the certificate there; for an authority of your own set connection.ca_file."
+	case errors.As(err, &not):
+		e.Code, e.Reason = CodeUnreachable, host+" is not asked: "+not.Why
+		e.Advice = "Give the address of the target."
+		if not.LinkLocal {
+			e.Advice += " Where it really is there, connection.allow_link_local: true allows it."
+		}
 	case errors.As(err, &dns):
 		e.Code, e.Reason = CodeUnreachable, "the name "+host+" cannot be resolved"
 		e.Advice = "Check the endpoint's spelling and this machine's DNS."

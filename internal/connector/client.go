@@ -96,18 +96,18 @@ func NewClient(o Options) (*Client, error) {
 	}
 	most := o.Limiter.window.most + 1 // one more for a removal
 	return &Client{
-		wire: transport(trusted, most), base: base, credentials: o.Credentials, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
+		wire: transport(trusted, most, o.Connection.AllowLinkLocal), base: base, credentials: o.Credentials, limiter: o.Limiter, agent: "Muster/" + version, accept: o.Accept,
 		refine: o.Refine, accounts: cmp.Or(o.Connection.Limits.Accounts, mostAccounts),
 	}, nil
 }
 
 // transport makes the connections to one host, most at a time.
-func transport(trusted *x509.CertPool, most int) *http.Transport {
+func transport(trusted *x509.CertPool, most int, allowLinkLocal bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext: (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: Guard(allowLinkLocal)}).DialContext,
 		// HTTP/2 would put every request of the connection behind one lost packet, and its
 		// retries could repeat a write that was carried out.
 		Protocols:             protocols,
@@ -138,6 +138,11 @@ func endpoint(c provision.Connection) (*url.URL, error) {
 		return nil, fmt.Errorf("connection.endpoint %q is not encrypted: use https, or set connection.allow_http", c.Endpoint)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("connection.endpoint %q must begin with https://", c.Endpoint)
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil { // a proxy would dial it for us
+		if err := Guard(c.AllowLinkLocal)("tcp", netip.AddrPortFrom(a, 443).String(), nil); err != nil {
+			return nil, fmt.Errorf("connection.endpoint: %w; where the target really is there, connection.allow_link_local allows it", err)
+		}
 	}
 	if !strings.HasSuffix(u.Path, "/") {
 		u.Path += "/"

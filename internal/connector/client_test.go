@@ -59,16 +59,20 @@ func TestNewClientRefuses(t *testing.T) {
 		token      string
 		want       string
 	}{
-		"no endpoint":         {want: "connection.endpoint"},
-		"no host":             {connection: provision.Connection{Endpoint: "/scim/v2"}, want: "no address"},
-		"plain http":          {connection: provision.Connection{Endpoint: "http://example.org/scim/v2"}, want: "allow_http"},
-		"another scheme":      {connection: provision.Connection{Endpoint: "ftp://example.org/"}, want: "https"},
-		"password in it":      {connection: provision.Connection{Endpoint: "https://user:pw@example.org/"}, want: "credentials"},
-		"query":               {connection: provision.Connection{Endpoint: "https://example.org/scim?x=y"}, want: "path"},
-		"unknown credentials": {connection: provision.Connection{Endpoint: "https://example.org/", Auth: provision.Auth{Type: "magic"}}, want: "magic"},
-		"no such file":        {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: "/nonexistent/ca.pem"}, want: "ca_file"},
-		"no certificate":      {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: notPEM}, want: "PEM"},
-		"token with a break":  {connection: provision.Connection{Endpoint: "https://example.org/"}, token: "a\nb", want: "token"},
+		"no endpoint":            {want: "connection.endpoint"},
+		"no host":                {connection: provision.Connection{Endpoint: "/scim/v2"}, want: "no address"},
+		"plain http":             {connection: provision.Connection{Endpoint: "http://example.org/scim/v2"}, want: "allow_http"},
+		"another scheme":         {connection: provision.Connection{Endpoint: "ftp://example.org/"}, want: "https"},
+		"password in it":         {connection: provision.Connection{Endpoint: "https://user:pw@example.org/"}, want: "credentials"},
+		"link-local":             {connection: provision.Connection{Endpoint: "http://169.254.169.254/scim/", AllowHTTP: true}, want: "allow_link_local"},
+		"link-local, version 6":  {connection: provision.Connection{Endpoint: "https://[fe80::1]/scim/"}, want: "link-local"},
+		"in version 6's clothes": {connection: provision.Connection{Endpoint: "https://[::ffff:169.254.169.254]/scim/"}, want: "link-local"},
+		"a cloud's metadata":     {connection: provision.Connection{Endpoint: "https://100.100.100.200/scim/"}, want: "a cloud keeps credentials"},
+		"query":                  {connection: provision.Connection{Endpoint: "https://example.org/scim?x=y"}, want: "path"},
+		"unknown credentials":    {connection: provision.Connection{Endpoint: "https://example.org/", Auth: provision.Auth{Type: "magic"}}, want: "magic"},
+		"no such file":           {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: "/nonexistent/ca.pem"}, want: "ca_file"},
+		"no certificate":         {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: notPEM}, want: "PEM"},
+		"token with a break":     {connection: provision.Connection{Endpoint: "https://example.org/"}, token: "a\nb", want: "token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,8 +90,10 @@ func TestNewClientRefuses(t *testing.T) {
 			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
-	if _, err := connector.NewClient(connector.Options{Connection: provision.Connection{Endpoint: "http://example.org/", AllowHTTP: true}}); err != nil {
-		t.Error(err)
+	for _, c := range []provision.Connection{{Endpoint: "http://example.org/", AllowHTTP: true}, {Endpoint: "https://169.254.1.2/", AllowLinkLocal: true}} {
+		if _, err := connector.NewClient(connector.Options{Connection: c}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

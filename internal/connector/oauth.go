@@ -69,7 +69,7 @@ func newSource(o CredentialOptions) (*source, error) {
 		Endpoint: oauth2.Endpoint{AuthURL: auth.AuthorizeURL, TokenURL: auth.TokenURL, AuthStyle: authStyles[auth.ClientAuth]},
 	}
 	s.http = &http.Client{
-		Transport: tokenTransport{transport(trusted, 2), o.OAuth.TokenIn},
+		Transport: tokenTransport{transport(trusted, 2, o.Connection.AllowLinkLocal), o.OAuth.TokenIn},
 		Timeout:   headerTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("the token endpoint points to another address, where no secret goes")

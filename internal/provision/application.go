@@ -22,13 +22,15 @@ type Application struct {
 // Connection is where and how the target is reached. Secrets are not in it: they are sealed beside
 // it, see store.
 type Connection struct {
-	Endpoint  string            `json:"endpoint"`
-	WebAPI    string            `json:"web_api,omitempty"`    // Slack's Web API, for auth.test
-	AllowHTTP bool              `json:"allow_http,omitempty"` // plain http beyond loopback
-	CAFile    string            `json:"ca_file,omitempty"`    // PEM file of certificate authorities to trust beside the system's
-	Auth      Auth              `json:"auth"`
-	Limits    Limits            `json:"limits,omitzero"`
-	Options   map[string]string `json:"options,omitempty"` // protocol options of the template, by its names
+	Endpoint  string `json:"endpoint"`
+	WebAPI    string `json:"web_api,omitempty"`    // Slack's Web API, for auth.test
+	AllowHTTP bool   `json:"allow_http,omitempty"` // plain http beyond loopback
+	// AllowLinkLocal connects to addresses of the link too, where clouds keep a machine's credentials.
+	AllowLinkLocal bool              `json:"allow_link_local,omitempty"`
+	CAFile         string            `json:"ca_file,omitempty"` // PEM file of certificate authorities to trust beside the system's
+	Auth           Auth              `json:"auth"`
+	Limits         Limits            `json:"limits,omitzero"`
+	Options        map[string]string `json:"options,omitempty"` // protocol options of the template, by its names
 }
 
 // Auth names the kind of credentials and what is no secret of them. Token and the other secrets appear only

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -62,7 +64,9 @@ func New(s *store.Store, o Options) (*Gate, error) {
 	}
 	g.provider.http = o.HTTP
 	if g.provider.http == nil {
-		g.provider.http = &http.Client{Timeout: 15 * time.Second}
+		wire := http.DefaultTransport.(*http.Transport).Clone()
+		wire.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: connector.Guard(false)}).DialContext
+		g.provider.http = &http.Client{Timeout: 15 * time.Second, Transport: wire}
 	}
 	g.decoy = g.hashing.hash("a password that nobody has")
 	var err error
