@@ -242,7 +242,7 @@ func TestMappingEdit(t *testing.T) {
 
 func (w *world) edit(secrets map[string]string) {
 	w.t.Helper()
-	err := w.desk.EditApplication(w.t.Context(), "slack", secrets, func(a *provision.Application) error {
+	err := w.desk.EditApplication(w.t.Context(), "slack", "", secrets, func(a *provision.Application) error {
 		a.Connection.Endpoint, a.Connection.WebAPI = w.scim, ""
 		a.Connection.Limits = provision.Limits{TimeScale: 60}
 		return nil

@@ -132,7 +132,7 @@ func (tr *tour) furnish(st *store.Store) {
 	tr.must(desk.Plan(ctx, "slack", false, nil))
 
 	tr.must(desk.AddApplication(ctx, "scim2", "wiki"))
-	tr.must(desk.EditApplication(ctx, "wiki", map[string]string{"token": "secret"}, func(a *provision.Application) error {
+	tr.must(desk.EditApplication(ctx, "wiki", "", map[string]string{"token": "secret"}, func(a *provision.Application) error {
 		a.Connection.Endpoint = "http://127.0.0.1:1/scim/v2" // nobody listens there
 		return nil
 	}))

@@ -66,18 +66,12 @@ func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, 
 // CreateApplication makes an application of an entry of the declarative form; an application of that
 // name must not be there yet.
 func (d *Desk) CreateApplication(ctx context.Context, entry map[string]any) (config.Changes, error) {
-	free := func(before *provision.Application) error {
-		if before != nil {
-			return usage(string(store.ErrExists), "change it, or take another name", "there is already an application %s", before.Name)
-		}
-		return nil
-	}
 	if name, ok := entry["name"].(string); ok { // told before anything that may be wrong with it in that one's place
 		if before, err := d.store.Application(ctx, name); err == nil {
-			return config.Changes{}, free(before)
+			return config.Changes{}, isFree(ctx, nil, before)
 		}
 	}
-	return d.declare(ctx, entry, free)
+	return d.declare(ctx, entry, isFree)
 }
 
 // ReplaceApplication makes an application exactly what an entry of the declarative form says, if it
@@ -95,20 +89,11 @@ func (d *Desk) ReplaceApplication(ctx context.Context, name string, entry map[st
 	if given, ok := entry["name"].(string); !ok || directory.Key(given) != directory.Key(app.Name) {
 		return config.Changes{}, usage(string(store.ErrInvalid), "give the name that it has", "the document is of another application than %s", app.Name)
 	}
-	return d.declare(ctx, entry, func(before *provision.Application) error {
-		if before == nil {
-			return usage(string(store.ErrNotFound), "", "application %s is gone", app.Name)
-		}
-		doc, err := configurationOf(before)
-		if err == nil && !directory.Matches(match, Version(doc)) {
-			err = usage(string(store.ErrChanged), "read it again and repeat the change", "%s has been changed by somebody else meanwhile", before.Name)
-		}
-		return err
-	})
+	return d.declare(ctx, entry, stillAt(app.Name, match))
 }
 
 // declare applies one entry of the declarative form.
-func (d *Desk) declare(ctx context.Context, entry map[string]any, holds func(*provision.Application) error) (config.Changes, error) {
+func (d *Desk) declare(ctx context.Context, entry map[string]any, holds condition) (config.Changes, error) {
 	entry = maps.Clone(entry)
 	delete(entry, "id")
 	b, err := json.Marshal(map[string]any{"applications": []any{entry}})
@@ -119,22 +104,61 @@ func (d *Desk) declare(ctx context.Context, entry map[string]any, holds func(*pr
 		Env:      func(string) (string, bool) { return "", false },
 		ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
 	}
-	doc, err := d.parse([]config.File{{Name: "document", Data: b}}, nothing)
-	if err != nil {
-		return config.Changes{}, err
-	}
-	if err := d.passing(ctx, doc); err != nil {
-		return config.Changes{}, err
-	}
-	return config.ApplyIf(ctx, d.store, doc, d.by, holds)
+	return d.applyIf(ctx, []config.File{{Name: "document", Data: b}}, nothing, holds)
 }
 
-// Version names the state of an application's configuration as an entity tag. Secrets are not part of
-// it.
-func Version(configuration map[string]any) string {
-	b, _ := json.Marshal(configuration) // it has been read from JSON
+// condition is what has to hold of an application, as it is in the transaction that changes it; nil for one
+// that is not there.
+type condition = func(ctx context.Context, tx *store.Tx, before *provision.Application) error
+
+// isFree is the condition that there is none of that name.
+func isFree(_ context.Context, _ *store.Tx, before *provision.Application) error {
+	if before != nil {
+		return usage(string(store.ErrExists), "change it, or take another name", "there is already an application %s", before.Name)
+	}
+	return nil
+}
+
+// stillAt is the condition that an application is at one of the versions that match names.
+func stillAt(name, match string) condition {
+	return func(ctx context.Context, tx *store.Tx, before *provision.Application) error {
+		if before == nil {
+			return usage(string(store.ErrNotFound), "", "application %s is gone", name)
+		}
+		version, err := versionIn(ctx, tx, before)
+		if err == nil && !directory.Matches(match, version) {
+			err = usage(string(store.ErrChanged), "read it again and repeat the change", "%s has been changed by somebody else meanwhile", before.Name)
+		}
+		return err
+	}
+}
+
+// Version names the state of an application's configuration as an entity tag. Secrets that somebody gave
+// belong to it, although nobody can read them: whoever read it before another one was given is not the last.
+func (d *Desk) Version(ctx context.Context, app *provision.Application) (version string, err error) {
+	err = d.store.Read(ctx, func(tx *store.Tx) error {
+		version, err = versionIn(ctx, tx, app)
+		return err
+	})
+	return version, err
+}
+
+func versionIn(ctx context.Context, tx *store.Tx, app *provision.Application) (string, error) {
+	doc, err := configurationOf(app)
+	if err != nil {
+		return "", err
+	}
+	// Tokens that were got by one of these come and go by themselves.
+	mark, err := tx.SecretsMark(ctx, app.ID, provision.SecretToken, provision.SecretPassword, provision.SecretClientSecret, provision.SecretKey, provision.SecretRefreshToken)
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal([]any{doc, mark})
+	if err != nil {
+		return "", fmt.Errorf("writing the version of %s: %w", app.Name, err)
+	}
 	sum := sha256.Sum256(b)
-	return `"` + hex.EncodeToString(sum[:8]) + `"`
+	return `"` + hex.EncodeToString(sum[:8]) + `"`, nil
 }
 
 func configurationOf(app *provision.Application) (map[string]any, error) {
@@ -203,8 +227,14 @@ func (d *Desk) parse(files []config.File, src Source) (config.Document, error) {
 	})
 }
 
-// Apply makes the applications that the files name exactly what they say; all of it or nothing.
+// Apply makes the applications that the files name exactly what they say; all of it or nothing. Where
+// tests that are kept with their mappings fail, nothing is changed, unless the source ignores them.
 func (d *Desk) Apply(ctx context.Context, files []config.File, src Source) (config.Changes, error) {
+	return d.applyIf(ctx, files, src, func(context.Context, *store.Tx, *provision.Application) error { return nil })
+}
+
+// applyIf is Apply when a condition holds of every application that the files name.
+func (d *Desk) applyIf(ctx context.Context, files []config.File, src Source, holds condition) (config.Changes, error) {
 	doc, err := d.parse(files, src)
 	if err != nil {
 		return config.Changes{}, err
@@ -214,7 +244,7 @@ func (d *Desk) Apply(ctx context.Context, files []config.File, src Source) (conf
 			return config.Changes{}, err
 		}
 	}
-	return config.Apply(ctx, d.store, doc, d.by)
+	return config.ApplyIf(ctx, d.store, doc, d.by, holds)
 }
 
 // Diff says what [Desk.Apply] would change.

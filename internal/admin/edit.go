@@ -32,7 +32,7 @@ func (d *Desk) AddApplication(ctx context.Context, template, name string) (*prov
 	if t.Endpoint == "" {
 		app["connection"] = map[string]any{"endpoint": "https://localhost/scim/v2/"} // until it is set up
 	}
-	if err := d.applyForm(ctx, app, false); err != nil {
+	if err := d.applyForm(ctx, app, false, isFree); err != nil {
 		return nil, err
 	}
 	return d.store.Application(ctx, name)
@@ -40,9 +40,11 @@ func (d *Desk) AddApplication(ctx context.Context, template, name string) (*prov
 
 // EditApplication changes an application as a form does: edit changes what it is given, and the whole
 // is then judged and applied as a configuration file would be. Secrets are the new ones by their key
-// under connection.auth; those that are absent or empty stay.
-func (d *Desk) EditApplication(ctx context.Context, name string, secrets map[string]string, edit func(*provision.Application) error) error {
-	doc, err := d.edited(ctx, name, edit)
+// under connection.auth; those that are absent or empty stay. Match is the version that the form was
+// filled from, see [Desk.Version]: the edit is refused when somebody else was faster. "" is the version
+// that there is now.
+func (d *Desk) EditApplication(ctx context.Context, name, match string, secrets map[string]string, edit func(*provision.Application) error) error {
+	doc, holds, err := d.edited(ctx, name, match, edit)
 	if err != nil {
 		return err
 	}
@@ -53,13 +55,13 @@ func (d *Desk) EditApplication(ctx context.Context, name string, secrets map[str
 			auth[key] = secret
 		}
 	}
-	return d.applyForm(ctx, doc, false)
+	return d.applyForm(ctx, doc, false, holds)
 }
 
 // EditMappings changes the mappings of one kind as [Desk.EditApplication] does. Where tests that are kept
 // with them fail, nothing is changed, unless they are ignored.
-func (d *Desk) EditMappings(ctx context.Context, name string, kind directory.Kind, rows []mapping.Mapping, ignoreTests bool) error {
-	doc, err := d.edited(ctx, name, func(app *provision.Application) error {
+func (d *Desk) EditMappings(ctx context.Context, name, match string, kind directory.Kind, rows []mapping.Mapping, ignoreTests bool) error {
+	doc, holds, err := d.edited(ctx, name, match, func(app *provision.Application) error {
 		if kind == directory.KindGroup {
 			app.Mappings.Groups = rows
 		} else {
@@ -70,44 +72,51 @@ func (d *Desk) EditMappings(ctx context.Context, name string, kind directory.Kin
 	if err != nil {
 		return err
 	}
-	return d.applyForm(ctx, doc, ignoreTests)
+	return d.applyForm(ctx, doc, ignoreTests, holds)
 }
 
-// edited returns an application in the declarative form, changed.
-func (d *Desk) edited(ctx context.Context, name string, edit func(*provision.Application) error) (map[string]any, error) {
+// edited returns an application in the declarative form, changed, and the condition that it is still at
+// the version that match names, or at the one that was changed here.
+func (d *Desk) edited(ctx context.Context, name, match string, edit func(*provision.Application) error) (map[string]any, condition, error) {
 	app, err := d.store.Application(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if match == "" {
+		if match, err = d.Version(ctx, app); err != nil {
+			return nil, nil, err
+		}
+	}
+	holds := stillAt(app.Name, match)
 	before := app.Connection
 	if err := edit(app); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if app.Connection.Endpoint != before.Endpoint && app.Connection.WebAPI == before.WebAPI {
 		app.Connection.WebAPI = "" // it gets the token too, and belonged to the other address
 	}
 	b, err := json.Marshal(app)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	doc := map[string]any{}
-	return doc, json.Unmarshal(b, &doc)
+	return doc, holds, json.Unmarshal(b, &doc)
 }
 
 // formName stands for the file in the problems of a form; it is taken out of what people read.
 const formName = "form"
 
 // applyForm applies one application. JSON is YAML, so the rules and the words are those of files.
-func (d *Desk) applyForm(ctx context.Context, app map[string]any, ignoreTests bool) error {
+func (d *Desk) applyForm(ctx context.Context, app map[string]any, ignoreTests bool, holds condition) error {
 	b, err := json.Marshal(map[string]any{"applications": []any{escaped(app)}})
 	if err != nil {
 		return err
 	}
-	_, err = d.Apply(ctx, []config.File{{Name: formName, Data: b}}, Source{
+	_, err = d.applyIf(ctx, []config.File{{Name: formName, Data: b}}, Source{
 		Env:         func(string) (string, bool) { return "", false },
 		ReadFile:    func(string) ([]byte, error) { return nil, fs.ErrPermission }, // a form reads no file of the server
 		IgnoreTests: ignoreTests,
-	})
+	}, holds)
 	var problems config.Problems
 	if !errors.As(err, &problems) {
 		return err

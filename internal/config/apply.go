@@ -19,12 +19,12 @@ import (
 // already is not touched, so that applying again changes nothing and leaves no audit record. What
 // the directory doesn't know, and a connection that moves without its token, are [Problems].
 func Apply(ctx context.Context, st *store.Store, doc Document, by store.Actor) (Changes, error) {
-	return ApplyIf(ctx, st, doc, by, func(*provision.Application) error { return nil })
+	return ApplyIf(ctx, st, doc, by, func(context.Context, *store.Tx, *provision.Application) error { return nil })
 }
 
 // ApplyIf is [Apply] when a condition holds of every application that the document names, as it is
 // at that moment, nil for one that is not there: the condition's error ends it, and nothing is changed.
-func ApplyIf(ctx context.Context, st *store.Store, doc Document, by store.Actor, holds func(before *provision.Application) error) (Changes, error) {
+func ApplyIf(ctx context.Context, st *store.Store, doc Document, by store.Actor, holds func(ctx context.Context, tx *store.Tx, before *provision.Application) error) (Changes, error) {
 	sealed, err := unsealed(ctx, st, doc)
 	if err != nil {
 		return Changes{}, err
@@ -37,7 +37,7 @@ func ApplyIf(ctx context.Context, st *store.Store, doc Document, by store.Actor,
 		}
 		changes = changesOf(steps)
 		for i := range steps {
-			if err := holds(steps[i].before); err != nil {
+			if err := holds(ctx, tx, steps[i].before); err != nil {
 				return err
 			}
 			if err := steps[i].write(ctx, tx, by); err != nil {

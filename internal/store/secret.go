@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,6 +140,15 @@ func (tx *Tx) SecretOrigins(ctx context.Context, appID string) (map[string]strin
 // SecretOrigins is [Tx.SecretOrigins] in a transaction of its own.
 func (s *Store) SecretOrigins(ctx context.Context, appID string) (map[string]string, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]string, error) { return tx.SecretOrigins(ctx, appID) })
+}
+
+// SecretsMark tells whether secrets of an application were given anew: it is another text after each of
+// them that was set, and tells nothing of them.
+func (tx *Tx) SecretsMark(ctx context.Context, appID string, names ...string) (string, error) {
+	sealed, err := collect(func(row scanner) (s string, err error) { return s, row.Scan(&s) })(
+		tx.Query(ctx, "select sealed from secrets where app_id = $1 and name in "+tx.in("$2")+" order by name", appID, list(names)))
+	sum := sha256.Sum256([]byte(strings.Join(sealed, "\n")))
+	return hex.EncodeToString(sum[:]), err
 }
 
 // KeyFingerprint names the key that secrets are sealed with, "" when there is none yet.

@@ -40,6 +40,16 @@ func TestReplaceApplication(t *testing.T) {
 		t.Errorf("it is now %s", now.text)
 	}
 	h.as(admin.Admin, http.MethodPut, path, string(edit), "If-Match", "*").want(t, 200)
+
+	// A secret that somebody gave is a change, although nobody can read it.
+	before := h.as(admin.Reader, http.MethodGet, path, "").header.Get("ETag")
+	doc["connection"].(map[string]any)["auth"].(map[string]any)["token"] = "another"
+	secret, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.as(admin.Admin, http.MethodPut, path, string(secret), "If-Match", before).want(t, 200)
+	h.as(admin.Admin, http.MethodPut, path, string(edit), "If-Match", before).want(t, 412, "changed")
 	h.as(admin.Admin, http.MethodPut, path, `{"name":"other","template":"scim2"}`, "If-Match", "*").want(t, 422, "invalid")
 	h.as(admin.Admin, http.MethodPut, "/api/v1/applications/nothere", `{"template":"scim2"}`, "If-Match", "*").want(t, 404, "not_found")
 	h.as(admin.Admin, http.MethodPost, "/api/v1/applications", `{"name":"Target","template":"scim2","connection":{"endpoint":"http://127.0.0.1:1/"}}`).want(t, 409, "exists")

@@ -26,11 +26,16 @@ func (s *Server) applications() {
 	})
 	route(s, operation(http.MethodGet, "/applications/{app}", "get-application", "Show the whole configuration of an application, without secrets"),
 		func(ctx context.Context, d *admin.Desk, in *AppPath) (*resource, error) {
-			doc, err := d.Configuration(ctx, in.App)
+			app, err := d.Application(ctx, in.App)
 			if err != nil {
 				return nil, err
 			}
-			return &resource{ETag: admin.Version(doc), Body: doc}, nil
+			version, err := d.Version(ctx, app)
+			if err != nil {
+				return nil, err
+			}
+			doc, err := d.Configuration(ctx, app.ID)
+			return &resource{ETag: version, Body: doc}, err
 		})
 	post := operation(http.MethodPost, "/applications", "create-application", "Make an application")
 	post.Description = "The document is an entry of the declarative form, see docs/configuration.md; what it leaves out comes from the template."

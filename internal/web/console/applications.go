@@ -61,10 +61,11 @@ func (c *console) addApplication(rq *request) error {
 // appPage is what every page of an application shows.
 type appPage struct {
 	page
-	App    *provision.Application
-	Status admin.ApplicationStatus
-	Tab    string
-	Title  string // of the template
+	App     *provision.Application
+	Status  admin.ApplicationStatus
+	Tab     string
+	Title   string // of the template
+	Version string // of the configuration, for forms: whoever saves an older one is told
 }
 
 // app reads the application that a request is about, with how it stands.
@@ -80,6 +81,9 @@ func (rq *request) app(tab, title string) (appPage, error) {
 	a := appPage{App: app, Status: st.Applications[0], Tab: tab, Title: app.Template}
 	if t, err := gallery.Lookup(app.Template); err == nil {
 		a.Title = t.Title
+	}
+	if a.Version, err = rq.desk.Version(rq.Context(), app); err != nil {
+		return appPage{}, err
 	}
 	way := []crumb{{"Applications", "/applications"}}
 	if tab != "" {

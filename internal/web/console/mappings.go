@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
 type mappingsView struct {
@@ -70,7 +71,7 @@ func (c *console) saveMappings(rq *request) error {
 		return err
 	}
 	restore := rq.PostForm.Get("restore") != ""
-	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), nil, func(app *provision.Application) error {
+	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), rq.PostForm.Get("version"), nil, func(app *provision.Application) error {
 		rows, objects := rowsOf(app, kind)
 		if restore {
 			*rows = defaults.Users
@@ -350,7 +351,10 @@ func (c *console) saveMapping(rq *request) error {
 	}
 	remove := get("remove") != ""
 	if v.Mapping, v.Way, err = given(rq.PostForm); err == nil {
-		err = rq.desk.EditMappings(rq.Context(), v.App.ID, v.Kind, v.edited(remove), get("ignore_tests") != "")
+		err = rq.desk.EditMappings(rq.Context(), v.App.ID, get("version"), v.Kind, v.edited(remove), get("ignore_tests") != "")
+	}
+	if p := admin.Explain(err); p != nil && p.Code == string(store.ErrChanged) {
+		return err // the row may be another one by now
 	}
 	if err != nil {
 		v.Problem = admin.Explain(err)

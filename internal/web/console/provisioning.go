@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/gallery"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // outbound is the table of applications with what can be done to each.
@@ -74,7 +75,7 @@ func (c *console) saveProvisioning(rq *request) error {
 	if err != nil {
 		return err
 	}
-	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), secretsOf(get), func(app *provision.Application) error {
+	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), get("version"), secretsOf(get), func(app *provision.Application) error {
 		return settingsOf(app, get)
 	})
 	if err != nil {
@@ -82,7 +83,10 @@ func (c *console) saveProvisioning(rq *request) error {
 		if verr != nil {
 			return verr
 		}
-		v.Problem, v.Values = admin.Explain(err), get
+		v.Problem = admin.Explain(err)
+		if v.Problem.Code != string(store.ErrChanged) { // what is there now is shown then, and not what was typed over something older
+			v.Values = get
+		}
 		rq.show(422, provisioningPage(v))
 		return nil
 	}
