@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -101,7 +102,8 @@ type application struct {
 	provision.Application
 	users, groups *mapping.Program
 	filters       []provision.Filter
-	usesGroups    bool // whether a mapping or a filter looks at the groups of people
+	hidden        map[directory.Kind][]string // target paths whose values are sensitive
+	usesGroups    bool                        // whether a mapping or a filter looks at the groups of people
 	target        Target
 	basis         string // fingerprint of the configuration
 }
@@ -115,6 +117,7 @@ func (e *Engine) open(ctx context.Context, app *provision.Application) (*applica
 	if a.groups, err = mapping.Compile(directory.KindGroup, app.Mappings.Groups); err != nil {
 		return nil, fmt.Errorf("group mappings of %s: %w", app.Name, err)
 	}
+	a.hidden = map[directory.Kind][]string{directory.KindUser: sensitive(a.users), directory.KindGroup: sensitive(a.groups)}
 	a.usesGroups = a.users.UsesGroups()
 	for i, text := range app.Provisioning.Filters {
 		f, err := mapping.CompileFilter(directory.KindUser, text)
@@ -139,6 +142,16 @@ func (e *Engine) open(ctx context.Context, app *provision.Application) (*applica
 	sum := sha256.Sum256(text)
 	a.basis = hex.EncodeToString(sum[:8])
 	return a, nil
+}
+
+// sensitive returns the target paths whose values are sensitive. Nothing is appended to what it returns without a copy.
+func sensitive(p *mapping.Program) (paths []string) {
+	for _, path := range p.Targets() {
+		if p.Sensitive(path) {
+			paths = append(paths, path)
+		}
+	}
+	return slices.Clip(paths)
 }
 
 func (a *application) program(kind directory.Kind) *mapping.Program {

@@ -53,7 +53,7 @@ func (e *Engine) Explain(ctx context.Context, app *provision.Application, userID
 	if c.Link == nil && c.Verdict.In && x.Problem == nil && !c.Rejected.KeepsOut() {
 		x.Pending = append(x.Pending, r.row(c, &provision.Operation{
 			Kind: directory.KindUser, Action: provision.Create, Cause: provision.Joined,
-			Reason: "in scope: " + c.Verdict.Why() + "; the next cycle adopts a matching account, or creates one", Source: c.Subject, Want: c.Want, Hidden: r.hidden(directory.KindUser),
+			Reason: "in scope: " + c.Verdict.Why() + "; the next cycle adopts a matching account, or creates one", Source: c.Subject, Want: c.Want, Hidden: r.app.hidden[directory.KindUser],
 		}))
 		return x, nil
 	}

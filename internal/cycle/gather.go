@@ -17,7 +17,7 @@ import (
 )
 
 // slice is how many objects are decided about between two visits to the database.
-const slice = 1000
+const slice = 500
 
 // look has everything decided that a piece of work asks for, and stores the operations.
 func (r *run) look(ctx context.Context, w *store.Work) (err error) {

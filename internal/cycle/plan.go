@@ -231,7 +231,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	}
 	program := r.app.program(c.Kind)
 	op.Found, op.References = found, program.References()
-	op.Hidden = r.hidden(c.Kind)
+	op.Hidden = r.app.hidden[c.Kind]
 	if c.Match.Account != nil || c.Resumed {
 		op.Have = c.have()
 	}
@@ -247,18 +247,6 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	}
 	op.Steps = slices.Insert(op.Steps, 0, provision.Step{Name: "import", Status: "success", Description: importDescription(c)})
 	return op, nil
-}
-
-// hidden returns the target paths whose values are sensitive.
-func (r *run) hidden(kind directory.Kind) []string {
-	var paths []string
-	program := r.app.program(kind)
-	for _, path := range program.Targets() {
-		if program.Sensitive(path) {
-			paths = append(paths, path)
-		}
-	}
-	return paths
 }
 
 func (c *candidate) have() attr.Set {

@@ -26,7 +26,7 @@ func (e *Engine) Mapped(ctx context.Context, app *provision.Application, userID 
 		return nil, nil, err
 	}
 	want, err = r.mapped(directory.KindUser, userID, c.facts, true)
-	return want, r.hidden(directory.KindUser), err
+	return want, r.app.hidden[directory.KindUser], err
 }
 
 // look is a pass that only looks: it has no cycle and sends nothing.
@@ -108,7 +108,7 @@ func (e *Engine) Impact(ctx context.Context, before, after *provision.Applicatio
 // compare adds one account to the impact.
 func (i *Impact) compare(r *run, old, next *candidate) {
 	t := Touched{Subject: next.Subject, Problem: next.failure}
-	op := provision.Operation{Kind: next.Kind, Action: provision.Update, Source: next.Subject, Edits: attr.Diff(old.Want, next.Want), References: r.app.program(next.Kind).References(), Hidden: r.hidden(next.Kind)}
+	op := provision.Operation{Kind: next.Kind, Action: provision.Update, Source: next.Subject, Edits: attr.Diff(old.Want, next.Want), References: r.app.program(next.Kind).References(), Hidden: r.app.hidden[next.Kind]}
 	if id := managerOf(next); id != "" {
 		op.Names = map[string]string{id: next.facts.Manager}
 	}

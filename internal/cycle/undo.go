@@ -230,7 +230,7 @@ func (r *run) reverse(ctx context.Context, c *candidate, d *provision.Done) (*pr
 		op, rejected = provision.Reverse(&r.app.Application, d, c.Object, m)
 	}
 	op.Reason = provision.Undoes(r.opts.Undo) + op.Reason
-	op.References, op.Hidden = r.app.program(c.Kind).References(), r.hidden(c.Kind)
+	op.References, op.Hidden = r.app.program(c.Kind).References(), r.app.hidden[c.Kind]
 	var err error
 	op.Names, err = r.names(ctx, op, d.Names)
 	return op, rejected, err

@@ -41,17 +41,17 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 		return err
 	}
 	if c.ReadOnly {
-		s.read, err = openFile(path, "&mode=ro&_pragma=cache_size(-8000)", 4)
+		s.read, err = openFile(path, "&mode=ro&_pragma=cache_size(-4000)", 4)
 		return err
 	}
-	if s.write, err = openFile(path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-32000)", 1); err != nil {
+	if s.write, err = openFile(path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)", 1); err != nil {
 		return err
 	}
 	// The first connection makes the file a write-ahead one; readers must find it so.
 	if err := s.write.PingContext(ctx); err != nil {
 		return err
 	}
-	s.read, err = openFile(path, "&_pragma=query_only(1)&_pragma=cache_size(-8000)", 4)
+	s.read, err = openFile(path, "&_pragma=query_only(1)&_pragma=cache_size(-4000)", 4)
 	return err
 }
 
