@@ -3,7 +3,6 @@ package attr
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -71,7 +70,7 @@ func appendObject(b []byte, members map[string]any) ([]byte, error) {
 func appendText(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\ufffd")
+		s = string([]rune(s)) // each byte by itself
 	}
 	b = append(b, '"')
 	clean := 0 // what stands before it is in b

@@ -9,9 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/pgtest"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 // serving is a world whose schedule runs, with an application that is on.
@@ -206,6 +210,63 @@ func TestFullDisk(t *testing.T) {
 	if len(log) != 0 {
 		t.Errorf("running again sent %d requests", len(log))
 	}
+}
+
+// A database that becomes read-only in the middle of a cycle, as after a failover to a server that is still a replica, ends
+// the cycle with what is under way, is told, and is over by itself; nobody is made twice.
+func TestReadOnlyInTheMiddle(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	w := newWorld(t, storetest.Open(t, store.Config{Data: t.TempDir(), Database: database}))
+	readOnly := func(on string) {
+		db, err := pgx.Connect(t.Context(), database)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer db.Close(t.Context())
+		for _, statement := range []string{
+			"set default_transaction_read_only = off",
+			"do $$ begin execute format('alter database %I set default_transaction_read_only = " + on + "', current_database()); end $$",
+			"select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+		} {
+			if _, err := db.Exec(t.Context(), statement); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	names := w.people("p", 400)
+	w.app.Provisioning.Scope, w.concurrency = "all", 4
+	var creates atomic.Int64
+	w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPost {
+			if creates.Add(1) == 40 {
+				readOnly("on")
+			}
+			select { // so that results are recorded meanwhile
+			case <-time.After(5 * time.Millisecond):
+			case <-r.Context().Done():
+			}
+		}
+		next.ServeHTTP(rw, r)
+	})
+	w.on()
+	s, _ := w.serving()
+	w.until("it is told", func() bool {
+		x := s.Trouble(w.app.ID)
+		return x != nil && strings.Contains(x.Reason, "read-only")
+	})
+	sent := creates.Load()
+	if sent > 300 {
+		t.Errorf("%d of 400 were sent all the same", sent)
+	}
+	readOnly("off")
+	w.until("work goes on", func() bool { return len(w.target.UserIDs()) == len(names) && s.Trouble(w.app.ID) == nil })
+	w.settled()
+	if n := len(w.target.UserIDs()); n != len(names) {
+		t.Errorf("%d accounts for %d people", n, len(names))
+	}
+	w.again()
 }
 
 // A cycle that runs ends at the next object when its application is paused: what was sent is recorded,
