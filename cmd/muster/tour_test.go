@@ -42,6 +42,7 @@ var noPages = map[string]string{
 	"GET /openapi.json":                 "for programs",
 	"GET /openapi-3.0.json":             "for programs",
 	"GET /metrics":                      "for programs",
+	"GET /names":                        "suggestions of fields",
 	"GET /mappings/words":               "suggestions of the editor",
 	"GET /logs/export":                  "a download",
 	"GET /audit/export":                 "a download",

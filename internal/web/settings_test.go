@@ -187,3 +187,20 @@ func TestProfileInTheConsole(t *testing.T) {
 		t.Error("a reader is shown the way to the administrators")
 	}
 }
+
+// Fields that ask for somebody suggest the names that fit.
+func TestNamesInTheConsole(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"bea@example.org"}`).want(t, http.StatusCreated)
+	h.as(admin.Admin, http.MethodPost, "/api/v1/groups", `{"displayName":"Bearers"}`).want(t, http.StatusCreated)
+	for query, want := range map[string][2]bool{ // the user, the group
+		"user=be": {true, false}, "group=be": {false, true}, "add=be": {true, true}, "name=be&kind=group": {false, true}, "name=be&kind=user": {true, false}, "user=zz": {}, "user=": {},
+	} {
+		page := ada.visit("/names?"+query, nil).says(t, http.StatusOK, "").text
+		if got := [2]bool{strings.Contains(page, "bea@example.org"), strings.Contains(page, "Bearers")}; got != want {
+			t.Errorf("%s suggests %v, want %v:\n%s", query, got, want, page)
+		}
+	}
+}

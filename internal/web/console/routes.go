@@ -29,6 +29,7 @@ var routes = []route{
 	{pattern: "GET /activity.json", role: admin.Reader, do: (*console).activity},
 	{pattern: "POST /theme", role: admin.Reader, do: (*console).setTheme},
 
+	{pattern: "GET /names", role: admin.Reader, do: (*console).names},
 	{pattern: "GET /users", role: admin.Reader, nav: "users", do: (*console).users},
 	{pattern: "GET /users/new", role: admin.Admin, nav: "users", do: (*console).newUser},
 	{pattern: "POST /users", role: admin.Admin, nav: "users", do: (*console).addUser},
