@@ -1,5 +1,5 @@
 # Everyday commands; each is one line that also works without make.
-.PHONY: build test check lint fmt fuzz bench crash model screenshots
+.PHONY: build test check lint fmt fuzz bench crash model screenshots load
 
 FUZZTIME ?= 30s
 BENCHTIME ?= 3x
@@ -12,8 +12,9 @@ build: ## the binary, ./muster
 test: ## everything: installs what the tests need, lints, tests with the race detector
 	scripts/test
 
-check: ## the quick look while working: vet and tests, without race detector and installations
+check: ## the quick look while working: vet, known vulnerabilities, and tests, without race detector and installations
 	go vet ./...
+	scripts/vulnerabilities
 	go test ./...
 
 lint: ## formatting, vet, staticcheck
@@ -39,3 +40,6 @@ model: ## MODEL_STEPS (1,000,000) changes and faults by chance against a model o
 screenshots: ## every page on a laptop and a telephone, light and dark, into docs/images
 	mkdir -p docs/images
 	MUSTER_SCREENSHOTS=$(CURDIR)/docs/images go test ./cmd/muster -run 'TestScreenshots$$' -count=1 -v
+
+load: ## 200 readers of the console, 100,000 people, a million records, while a cycle runs
+	go test ./internal/bench -run '^$$' -bench Readers -benchtime 1x -timeout 30m

@@ -5,7 +5,7 @@
 // is a Go library; the others are Node programs in testdata/, on published libraries. Everything they store is in memory. scripts/test installs the libraries, at the
 // versions and hashes of testdata/package-lock.json. Nothing in this package is used outside tests.
 //
-// Start with [SCIMMY], [BetterAuth], [Elimity] or [Axe].
+// Start with [SCIMMY], [BetterAuth], [Elimity], [OpenIDProvider] or [Axe].
 package interop
 
 import (
@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +47,20 @@ func BetterAuth(t testing.TB) (endpoint, token string) {
 	return start(t, "betterauth.mjs")
 }
 
-// start runs one program of testdata/ until the test ends, and returns where it listens.
-func start(t testing.TB, program string) (endpoint, token string) {
+// OpenIDProvider starts an OpenID provider on oidc-provider (https://github.com/panva/node-oidc-provider), certified by the OpenID
+// Foundation. It knows one client, "muster", with the secret and the redirect address that it is given back to. Whoever signs in there is
+// called by what they type, and is in the groups that are given for that name. The provider ends with the test.
+func OpenIDProvider(t testing.TB, redirect string, groups map[string][]string) (issuer, secret string) {
+	t.Helper()
+	b, err := json.Marshal(groups)
+	if err != nil {
+		t.Fatalf("writing the groups: %v", err)
+	}
+	return start(t, "oidc.mjs", "INTEROP_REDIRECT="+redirect, "INTEROP_GROUPS="+string(b))
+}
+
+// start runs one program of testdata/ until the test ends, and returns where it listens. Env is for the program alone.
+func start(t testing.TB, program string, env ...string) (endpoint, token string) {
 	t.Helper()
 	node, modules := installed(t)
 	dir := t.TempDir()
@@ -63,7 +76,7 @@ func start(t testing.TB, program string) (endpoint, token string) {
 	token = rand.Text()
 	ctx, cancel := context.WithCancel(context.Background()) // not the test's: that one ends before cleanups run
 	cmd := exec.CommandContext(ctx, node, filepath.Join(dir, program))
-	cmd.Env = append(os.Environ(), "INTEROP_TOKEN="+token, "NODE_ENV=test")
+	cmd.Env = append(append(os.Environ(), "INTEROP_TOKEN="+token, "NODE_ENV=test"), env...)
 	stderr := new(strings.Builder)
 	cmd.Stderr = stderr
 	// The program ends when its standard input does: also when this process is killed and no cleanup runs.
