@@ -104,6 +104,8 @@ func fillTemplate(server string, fill func(url string) error) (string, error) {
 }
 
 // held keeps the connection from being collected as garbage: its end frees the lock.
+//
+//lint:ignore U1000 it is there to be held, nobody reads it
 var held *pgx.Conn
 
 // base is the URL of the server, where there is one.
