@@ -355,6 +355,11 @@ type Provision struct {
 
 // Provision runs the whole of a cycle for one user or one group.
 func (d *Desk) Provision(ctx context.Context, name string, kind directory.Kind, object string, dryRun bool) (Provision, error) {
+	return d.ProvisionWatched(ctx, name, kind, object, dryRun, nil)
+}
+
+// ProvisionWatched is [Desk.Provision] for somebody who watches.
+func (d *Desk) ProvisionWatched(ctx context.Context, name string, kind directory.Kind, object string, dryRun bool, progress func(cycle.Progress)) (Provision, error) {
 	app, err := d.store.Application(ctx, name)
 	if err != nil {
 		return Provision{}, err
@@ -363,7 +368,7 @@ func (d *Desk) Provision(ctx context.Context, name string, kind directory.Kind, 
 	if err != nil {
 		return Provision{}, err
 	}
-	o := cycle.Options{Kind: kind, Object: id, ByHand: true, Initiator: d.by.Name}
+	o := cycle.Options{Kind: kind, Object: id, ByHand: true, Initiator: d.by.Name, Progress: progress}
 	out := Provision{DryRun: dryRun, Operations: []Record{}}
 	if dryRun {
 		begin := time.Now()

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -122,20 +123,49 @@ func (c *console) judge(rq *request) error {
 type onDemandView struct {
 	appPage
 	User, Group string
+	Running     *state // while it is being done
 	Result      *admin.Provision
 	DryRun      bool
 	Problem     *admin.Problem
 }
 
+// demanded is what somebody has asked to be provisioned, and what came of it.
+type demanded struct {
+	user, group string
+	dry         bool
+	result      admin.Provision // when it has ended without a problem
+}
+
+// demandKey keeps what one visitor asked for apart from what others did.
+func (rq *request) demandKey() string { return "on-demand of " + rq.page.Visitor.Name }
+
+// onDemand asks for whom, and shows the steps of what is being done as they happen, and then what came of it.
 func (c *console) onDemand(rq *request) error {
 	a, err := rq.app("provisioning", "Provision on demand")
 	if err != nil {
 		return err
 	}
-	return rq.ok(onDemandPage(onDemandView{appPage: a, User: rq.FormValue("user"), Group: rq.FormValue("group")}))
+	v := onDemandView{appPage: a, User: rq.FormValue("user"), Group: rq.FormValue("group")}
+	if s, ok := c.work.of(rq.demandKey(), a.App.ID); ok && rq.FormValue("asked") != "" {
+		d, begun := s.Detail.(*demanded)
+		if !begun {
+			d = &demanded{}
+		}
+		v.User, v.Group, v.DryRun, v.Problem = d.user, d.group, d.dry, s.Problem
+		switch {
+		case s.Running:
+			v.Running = &s
+		case s.Problem == nil:
+			v.Result = &d.result
+		}
+	}
+	if rq.partial("demanded") {
+		return rq.ok(demandedPart(v))
+	}
+	return rq.ok(onDemandPage(v))
 }
 
-// provisionNow does one object, and shows every step of it.
+// provisionNow begins with one object. Whoever asked may watch; it goes on without them.
 func (c *console) provisionNow(rq *request) error {
 	get, err := rq.form()
 	if err != nil {
@@ -145,19 +175,40 @@ func (c *console) provisionNow(rq *request) error {
 	if err != nil {
 		return err
 	}
-	v := onDemandView{appPage: a, User: strings.TrimSpace(get("user")), Group: strings.TrimSpace(get("group")), DryRun: get("dry") != ""}
-	kind, name := directory.KindUser, v.User
+	d := &demanded{user: strings.TrimSpace(get("user")), group: strings.TrimSpace(get("group")), dry: get("dry") != ""}
+	kind, name := directory.KindUser, d.user
 	if name == "" {
-		kind, name = directory.KindGroup, v.Group
+		kind, name = directory.KindGroup, d.group
 	}
-	result, err := rq.desk.Provision(rq.Context(), a.App.ID, kind, name, v.DryRun)
-	if err != nil {
-		v.Problem = admin.Explain(err)
-		rq.show(422, onDemandPage(v))
-		return nil
+	desk := rq.desk
+	c.work.start(rq.demandKey(), a.App.ID, func(ctx context.Context, t *task) (string, error) {
+		t.tell(d)
+		result, err := desk.ProvisionWatched(ctx, a.App.ID, kind, name, d.dry, t.report)
+		d.result = result
+		return result.CycleID, err
+	})
+	return rq.seeOther(with(a.to("on-demand"), "asked", "yes"))
+}
+
+// demandSteps are the steps of provisioning one object, each with the stages of a cycle that it stands for.
+var demandSteps = []struct {
+	name, does string
+	stages     []string
+}{
+	{"Import", "Read the person or group from the directory, and whether it is in scope", []string{""}},
+	{"Matching", "Find the account at the target, and compare", []string{"reading", "planning"}},
+	{"Processing", "Send what is to be changed", []string{"applying"}},
+	{"Verifying", "See that the target has kept it", []string{"verifying"}},
+}
+
+// demandStep is the index of the step that a stage of a cycle belongs to.
+func demandStep(stage string) int {
+	for i, s := range demandSteps {
+		if slices.Contains(s.stages, stage) {
+			return i
+		}
 	}
-	v.Result = &result
-	return rq.ok(onDemandPage(v))
+	return 0
 }
 
 type explainView struct {

@@ -17,6 +17,7 @@ type task struct {
 	done     bool
 	problem  *admin.Problem
 	result   string // id of the plan or the cycle
+	detail   any    // what else is known of it, for the page that began it
 }
 
 // state is a task at one moment.
@@ -26,18 +27,26 @@ type state struct {
 	cycle.Progress
 	Problem *admin.Problem
 	Result  string
+	Detail  any // nil before the task has said something
 }
 
 func (t *task) state() state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return state{Running: !t.done, Begun: t.begun, Progress: t.progress, Problem: t.problem, Result: t.result}
+	return state{Running: !t.done, Begun: t.begun, Progress: t.progress, Problem: t.problem, Result: t.result, Detail: t.detail}
 }
 
 func (t *task) report(p cycle.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.progress = p
+}
+
+// tell keeps what else there is to know of the task; what it points to is read when the task has ended.
+func (t *task) tell(detail any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.detail = detail
 }
 
 // work is what the console has going, one task of a kind for an application. What a task has done is
