@@ -325,7 +325,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%T beside %d applications", err, len(doc.Applications))
 			}
 			for _, p := range problems {
-				if p.Line < 1 || p.Column < 1 || p.Line > strings.Count(string(data), "\n")+2 || p.Message == "" {
+				if p.Line < 1 || p.Column < 1 || p.Line > strings.Count(string(data), "\n")+strings.Count(string(data), "\r")+2 || p.Message == "" {
 					t.Errorf("no place: %+v", p)
 				}
 				if strings.Contains(p.String(), "xoxp-1-secret") {

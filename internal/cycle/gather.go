@@ -368,6 +368,10 @@ func (r *run) deleted(ctx context.Context, c *candidate) error {
 	if i < 0 {
 		return nil
 	}
+	// One answer that it is not there may be a lie, and whoever is unlinked is never looked for again.
+	if a, err := r.readBack(ctx, c.Kind, c.Link.Account.ID, false, provision.CreateUpdate); err != nil || a != nil {
+		return r.unread(ctx, c, err)
+	}
 	op, err := r.engine.Store.OperationByID(ctx, c.open[i].ID)
 	if err != nil {
 		return err

@@ -3,4 +3,4 @@
 package cycle_test
 
 // Under the race detector everything takes ten times as long.
-func init() { companies, oneIn = 6, 3 }
+func init() { companies, oneIn = 8, 3 }
