@@ -42,7 +42,11 @@ func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
 	if q.Object != "" {
 		and("object_id = $%d", q.Object)
 	}
-	if q.Status != "" {
+	switch q.Status {
+	case "":
+	case "failure", "warning":
+		where.WriteString(" and status = '" + q.Status + "'") // so that its index is found: there are few of them
+	default:
 		and("status = $%d", q.Status)
 	}
 	if q.Action != "" {

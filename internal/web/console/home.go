@@ -65,33 +65,61 @@ func (c *console) activity(rq *request) error {
 const fresh = 15 * time.Second
 
 func (c *charts) of(ctx context.Context, desk *admin.Desk, app string, s span, now time.Time) (series, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	key := s.key + " " + app
-	if now.Sub(c.at[key]) < fresh {
-		return c.past[key], nil
+	c.mu.Lock()
+	have, at := c.past[key], c.at[key]
+	if now.Sub(at) < fresh {
+		c.mu.Unlock()
+		return have, nil
 	}
-	begin := now.Truncate(s.piece).Add(-time.Duration(s.pieces-1) * s.piece)
-	found, err := desk.Activity(ctx, app, begin, now, s.piece)
+	if at.IsZero() {
+		defer c.mu.Unlock() // whoever comes meanwhile waits for the first numbers
+	} else {
+		c.at[key] = now // and for newer ones nobody has to
+		c.mu.Unlock()
+	}
+	out, err := tally(ctx, desk, app, s, have, at, now)
 	if err != nil {
 		return series{}, err
 	}
-	out := series{Piece: s.piece.String()}
-	at := map[int64]int{}
-	for i := range s.pieces {
-		t := begin.Add(time.Duration(i) * s.piece).Unix()
-		at[t] = i
-		out.Times = append(out.Times, t)
-	}
-	out.Success, out.Failure, out.Warning = make([]int, s.pieces), make([]int, s.pieces), make([]int, s.pieces)
-	for _, a := range found {
-		i := at[a.From.Unix()]
-		out.Success[i], out.Failure[i], out.Warning[i] = a.Status["success"], a.Status["failure"], a.Status["warning"]
+	if !at.IsZero() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 	}
 	if c.past == nil {
 		c.past, c.at = map[string]series{}, map[string]time.Time{}
 	}
 	c.past[key], c.at[key] = out, now
+	return out, nil
+}
+
+// tally counts a chart's pieces up to now. What was over when the numbers that there are were counted stays as it is.
+func tally(ctx context.Context, desk *admin.Desk, app string, s span, have series, at, now time.Time) (series, error) {
+	begin := now.Truncate(s.piece).Add(-time.Duration(s.pieces-1) * s.piece)
+	from := begin
+	if open := at.Truncate(s.piece); open.After(from) {
+		from = open
+	}
+	found, err := desk.Activity(ctx, app, from, now, s.piece)
+	if err != nil {
+		return series{}, err
+	}
+	out := series{Piece: s.piece.String(), Success: make([]int, s.pieces), Failure: make([]int, s.pieces), Warning: make([]int, s.pieces)}
+	place := map[int64]int{}
+	for i := range s.pieces {
+		t := begin.Add(time.Duration(i) * s.piece).Unix()
+		place[t] = i
+		out.Times = append(out.Times, t)
+	}
+	for j, t := range have.Times {
+		if i, there := place[t]; there && t < from.Unix() {
+			out.Success[i], out.Failure[i], out.Warning[i] = have.Success[j], have.Failure[j], have.Warning[j]
+		}
+	}
+	for _, a := range found {
+		i := place[a.From.Unix()]
+		out.Success[i], out.Failure[i], out.Warning[i] = a.Status["success"], a.Status["failure"], a.Status["warning"]
+	}
 	return out, nil
 }
 
