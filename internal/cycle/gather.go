@@ -27,6 +27,8 @@ func (r *run) look(ctx context.Context, w *store.Work) (err error) {
 		}
 	}()
 	if w.All {
+		r.everything = true
+		defer func() { r.everything = false }()
 		return r.lookAtAll(ctx, w)
 	}
 	if err := r.users(ctx, byRank(w.Users), 0); err != nil {

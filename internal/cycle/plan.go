@@ -66,8 +66,11 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		case row != nil && len(approved) > 0:
 			rows = append(rows, r.splitApproved(row, approved)...)
 		case row != nil:
-			rows = append(rows, row)
-			r.expects(c, row)
+			if r.expects(c, row); r.everything && !r.preview && row.State == store.Skipped && row.Cause == provision.Unchanged {
+				r.unchanged++ // counted, and no record a day for each account in order
+			} else {
+				rows = append(rows, row)
+			}
 		}
 		if op != nil && op.Cause == provision.Matched && op.Failure == nil {
 			c.adopts = r.adoption(c, op)

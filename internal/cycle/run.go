@@ -34,14 +34,16 @@ type run struct {
 	claims   map[string]provision.Subject // who of this pass claims an account, or an identity for a new one
 	matched  []*candidate                 // the slice of objects that is being matched
 
-	making  map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
-	storing chan error                     // the slice of the plan that is being stored, see storeBehind
-	waiting []store.Waiting                // who of the objects just decided about waits for whom
-	since   map[string]int64               // when the changes were committed that the pass follows, by object
-	few     map[string]bool                // objects that somebody changed by hand
-	hurried map[string]provision.Urgency   // objects with an operation under way that something more urgent waits for
-	asked   map[demand][]store.Request     // what somebody wants at once and is not decided about
-	later   []store.Later                  // objects whose turn comes when what is under way for them has ended
+	making     map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
+	storing    chan error                     // the slice of the plan that is being stored, see storeBehind
+	waiting    []store.Waiting                // who of the objects just decided about waits for whom
+	since      map[string]int64               // when the changes were committed that the pass follows, by object
+	few        map[string]bool                // objects that somebody changed by hand
+	everything bool                           // whatever is there is looked at, not what has changed
+	unchanged  int                            // of everything: those who are as they should be, of whom no record is kept
+	hurried    map[string]provision.Urgency   // objects with an operation under way that something more urgent waits for
+	asked      map[demand][]store.Request     // what somebody wants at once and is not decided about
+	later      []store.Later                  // objects whose turn comes when what is under way for them has ended
 
 	drift  *drift   // of a reconcile
 	undone *undoing // of an undo
@@ -467,6 +469,7 @@ func (r *run) summary(ctx context.Context, plan bool) (map[string]int, error) {
 			}
 		}
 	}
+	sum["skip"] += r.unchanged
 	if !plan {
 		if sum["held"], err = r.engine.Store.HeldCount(ctx, r.app.ID); err != nil {
 			return nil, err
