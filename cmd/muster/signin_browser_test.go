@@ -56,7 +56,8 @@ func TestPasskeyInABrowser(t *testing.T) {
 	v.click("Add a passkey")
 	v.sees("This device has a passkey for you already.")
 
-	v.click("Sign out")
+	v.click("Account")
+	v.clickIn("//header", "Sign out")
 	v.sees("You are signed out.")
 	v.click("Sign in with a passkey")
 	v.sees("Begin here")
@@ -65,6 +66,7 @@ func TestPasskeyInABrowser(t *testing.T) {
 	v.sees("Where you are signed in")
 
 	// Another finger: nothing is signed, and the page says so.
+	v.click("Account")
 	v.clickIn("//header", "Sign out")
 	v.sees("You are signed out.")
 	v.run("the wrong finger", webauthn.SetUserVerified(key, false))
