@@ -23,7 +23,8 @@ type Connector interface {
 	Read(ctx context.Context, q Query) iter.Seq2[Account, error]
 
 	// Write carries out one change. The outcome is meaningful also beside an error: what was done
-	// before the failure is in it. The error, when there is one, is always an *[Error].
+	// before the failure is in it. The error, when there is one, is always an *[Error]. A removal of somebody
+	// whom the target does not know is [NotFound], not a success: one 404 may be a lie.
 	Write(ctx context.Context, c Change) (Outcome, error)
 }
 

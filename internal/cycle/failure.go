@@ -104,17 +104,20 @@ func (r *run) let() {
 }
 
 // vanished handles an account that the target does not know: a read confirms it, since a 404 can be
-// a lie. A removal has then nothing left to do; for anything else the link goes, and the object is
+// a lie, and some targets answer a second deactivation so. A removal has then nothing left to do; for anything else the link goes, and the object is
 // planned again.
 func (r *run) vanished(ctx context.Context, w *work, change connector.Change, refs resolved, e *connector.Error) finished {
 	a, err := r.readBack(ctx, w.Kind, change.ID, false, w.Urgency)
-	if err != nil || a != nil {
+	switch {
+	case err == nil && a != nil && w.Action == provision.Disable && !a.Active:
+		return finished{work: w, result: r.succeeded(w, change, connector.Outcome{Account: a}, refs, true)}
+	case err != nil || a != nil:
 		return finished{work: w, result: r.failed(w, problemOf(e), false), failure: e}
 	}
 	gone := provision.Gone(w.Target)
 	if w.Action == provision.Disable || w.Action == provision.Delete {
+		// Who was disabled stays linked: some targets hide such accounts, and show them again when they are enabled.
 		res := r.succeeded(w, change, connector.Outcome{}, refs, true)
-		res.Link, res.Unlink = nil, true
 		res.Op.Reason += "; " + gone
 		return finished{work: w, result: res}
 	}

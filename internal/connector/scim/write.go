@@ -291,20 +291,12 @@ func (w *writing) disable(ctx context.Context) *connector.Error {
 			return nil
 		}
 	}
-	return unlessGone(failed)
+	return failed
 }
 
 func (w *writing) delete(ctx context.Context) *connector.Error {
 	_, failed := w.send(ctx, http.MethodDelete, w.c.member(w.change.Kind, w.change.ID), nil)
-	return unlessGone(failed)
-}
-
-// unlessGone forgives that a removal found nothing to remove.
-func unlessGone(e *connector.Error) *connector.Error {
-	if e != nil && e.Kind == connector.NotFound {
-		return nil
-	}
-	return e
+	return failed
 }
 
 // put carries out a change by replacing the resource (RFC 7644 §3.5.1): all that the target shows,

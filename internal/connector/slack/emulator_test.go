@@ -286,7 +286,9 @@ func TestDisableEnable(t *testing.T) {
 		if s.emulated(id).Active {
 			t.Fatal("deleted and still active")
 		}
-		s.write(connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0NOBODY"}) // gone is done
+		if _, e := s.refused(connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0NOBODY"}); e.Kind != connector.NotFound {
+			t.Errorf("nobody was disabled: %v", e)
+		}
 		if n := len(s.sent("PUT", "")); n > 0 {
 			t.Fatalf("%d PUTs", n)
 		}
@@ -334,8 +336,9 @@ func TestGroups(t *testing.T) {
 		if g, _ := s.em.Group(id); g.DisplayName != "R&D" || len(g.Members) != 5 {
 			t.Fatalf("renamed: %+v", g)
 		}
-		for range 2 {
-			s.write(connector.Change{Kind: directory.KindGroup, Action: connector.Delete, ID: id})
+		s.write(connector.Change{Kind: directory.KindGroup, Action: connector.Delete, ID: id})
+		if _, e := s.refused(connector.Change{Kind: directory.KindGroup, Action: connector.Delete, ID: id}); e.Kind != connector.NotFound {
+			t.Errorf("deleted twice: %v", e)
 		}
 		if _, ok := s.em.Group(id); ok {
 			t.Fatal("the group is still there")

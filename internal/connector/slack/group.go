@@ -68,9 +68,6 @@ func (c *Connector) updateGroup(ctx context.Context, ch connector.Change, out *c
 
 func (c *Connector) deleteGroup(ctx context.Context, ch connector.Change, out *connector.Outcome) *connector.Error {
 	_, failed := c.send(ctx, out, connector.Request{Method: http.MethodDelete, Path: address(ch.Kind, ch.ID), Urgency: ch.Urgency})
-	if failed != nil && failed.Kind == notFound && failed.Code != "bad_endpoint" {
-		return nil
-	}
 	return failed
 }
 

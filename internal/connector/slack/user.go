@@ -180,9 +180,6 @@ func (c *Connector) disableUser(ctx context.Context, ch connector.Change, out *c
 		r.Method, r.Body = http.MethodDelete, nil
 	}
 	ans, failed := c.send(ctx, out, r)
-	if failed != nil && failed.Kind == notFound && failed.Code != "bad_endpoint" {
-		return nil // nobody is left to be deactivated
-	}
 	if failed != nil {
 		return failed
 	}

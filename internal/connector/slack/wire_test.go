@@ -2,6 +2,7 @@ package slack_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -489,7 +490,7 @@ func TestWireGuests(t *testing.T) {
 	}
 }
 
-// TestWireDisable: PATCH while its limit has room, DELETE after that; whoever is gone is deactivated.
+// TestWireDisable: PATCH while its limit has room, DELETE after that; that somebody is gone is an error to look into.
 func TestWireDisable(t *testing.T) {
 	t.Parallel()
 	bodies := map[string]string{
@@ -503,11 +504,16 @@ func TestWireDisable(t *testing.T) {
 			call{"DELETE", "Users/U0ADA00001", "", 404, `{"Errors":{"description":"no_such_user","code":404}}`, nil},
 		)
 		w.limit(connector.Bucket{Name: "change users", Methods: []string{"PATCH"}, PerMinute: 0.001, Burst: 1})
-		for i := range 3 {
-			out := w.write(connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0ADA00001", Urgency: connector.Removal})
+		disable := connector.Change{Kind: directory.KindUser, Action: connector.Disable, ID: "U0ADA00001", Urgency: connector.Removal}
+		for i := range 2 {
+			out := w.write(disable)
 			if (out.Account != nil) != (i == 0) || i == 0 && out.Account.Active || out.Requests != 1 {
 				t.Errorf("%d: %+v", i, out)
 			}
+		}
+		var e *connector.Error
+		if _, err := w.Write(t.Context(), disable); !errors.As(err, &e) || e.Kind != connector.NotFound {
+			t.Errorf("nobody was disabled: %v", err)
 		}
 	}
 }
