@@ -91,8 +91,8 @@ func (r *run) leaversAhead(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for id := range taken {
-			r.ahead.left[taken[id]] = true
+		for _, id := range taken {
+			r.ahead.left[id] = true
 		}
 		if err := r.carryAhead(ctx, slices.Collect(maps.Keys(taken))); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (r *run) leaversAhead(ctx context.Context) error {
 
 // leaves reports whether a person is to be switched off or deleted, and nothing else has to be found out first.
 func (r *run) leaves(c *candidate) bool {
-	if c.Link == nil || !c.Link.Enabled || c.Verdict.In || c.failure != nil || len(c.open) > 0 && slices.ContainsFunc(c.open, func(o store.OpenOperation) bool { return o.State != store.Planned }) {
+	if c.Link == nil || !c.Link.Enabled || c.Verdict.In || c.failure != nil || slices.ContainsFunc(c.open, func(o store.OpenOperation) bool { return o.State != store.Planned }) {
 		return false
 	}
 	op := provision.Decide(&r.app.Application, c.Object)

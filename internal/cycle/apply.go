@@ -297,11 +297,13 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	if err := d.takeRequests(ctx); err != nil {
 		return err
 	}
-	gather := func() error { return d.gatherChanges(ctx, false) }
+	var err error
 	if d.opts.PlanID != "" {
-		gather = func() error { return d.gatherLater(ctx) }
+		err = d.gatherLater(ctx)
+	} else {
+		err = d.gatherChanges(ctx, false)
 	}
-	if err := gather(); err != nil {
+	if err != nil {
 		return err
 	}
 	d.hurryUp()

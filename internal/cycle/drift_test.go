@@ -382,3 +382,17 @@ func TestHiddenWhileDisabled(t *testing.T) {
 		t.Errorf("%d accounts, want 3", n)
 	}
 }
+
+// A look at everything keeps no record of who is as they should be: they are counted.
+func TestReconcileKeepsNoRecordOfThoseInOrder(t *testing.T) {
+	w := onSQLite(t)
+	w.app.Provisioning.Scope = "all"
+	w.people("p", 20)
+	w.save()
+	w.sync()
+	r := w.sync(reconciling)
+	w.expect(r, map[string]int{"skip": 20})
+	if rows := w.operations(r.Cycle.ID); len(rows) != 0 {
+		t.Errorf("%d rows are kept of nothing", len(rows))
+	}
+}
