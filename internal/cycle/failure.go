@@ -1,6 +1,7 @@
 package cycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -206,6 +207,12 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 	row.Operation, row.Anew = *op, true
 	next.Operation = &row
 	f := r.carryOutOnce(ctx, &next, refs)
+	if f.unsent && unknown {
+		// What follows was not sent, but the create was: without its record nobody would know whose the account is.
+		lost := give()
+		lost.failure = cmp.Or(f.failure, e)
+		return lost
+	}
 	f.work = w
 	return f
 }
