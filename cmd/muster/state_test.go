@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,13 +132,18 @@ func TestPlanAfterKill(t *testing.T) {
 	target := connectortest.NewTarget(connectortest.Token, connectortest.Behaviour{})
 	reached, once := make(chan struct{}), sync.Once{}
 	var open atomic.Bool
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && !open.Load() {
+	type early struct{} // key of a connection made before the target was open: what is read from it late, of the process killed meanwhile, creates nothing either
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.Context().Value(early{}) == true {
 			once.Do(func() { close(reached) })
 			panic(http.ErrAbortHandler) // nothing is created, and nobody is told
 		}
 		target.ServeHTTP(w, r)
 	}))
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, early{}, !open.Load())
+	}
+	server.Start()
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
 	p := &typing{t: t, dir: dir, flags: []string{"--data", filepath.Join(dir, "data")}}
@@ -161,7 +167,15 @@ func TestPlanAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // it was killed
+	// Connections are accepted in their order: once this one is answered, none of the killed process still waits to be.
+	answer, err := http.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
 	open.Store(true)
+	server.CloseClientConnections()
 	if out, _ := p.run(0, "plan target"); !strings.Contains(out, "40 to create") {
 		t.Errorf("the plan: %s", out)
 	}
