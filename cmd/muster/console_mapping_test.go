@@ -1,10 +1,14 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/provision"
 )
 
 // TestMappingEditor writes an expression with the keyboard alone, from what is suggested, and keeps a test
@@ -76,4 +80,73 @@ func TestMappingEditor(t *testing.T) {
 	if err != nil || tests.Failed != 1 {
 		t.Errorf("the tests say %+v, %v", tests, err)
 	}
+}
+
+// TestMappingErrorsInPlace types a mistake and sees it below the field, with its place and what was perhaps meant, and what the
+// mapping gives for a person, without a button being pressed.
+func TestMappingErrorsInPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.company()
+	w.connect("Everyone")
+	v := visit(t, w.base)
+	v.open("/applications/slack/mappings")
+	v.click("title")
+	v.tick("Expression")
+	below := func(field, text string) {
+		t.Helper()
+		v.run("what is said below "+field, chromedp.WaitVisible(`//*[@id="`+field+`-wrong"]//*[contains(., `+quoted(text)+`)]`, chromedp.BySearch))
+	}
+	v.fill("The expression", "user.title +\nuser.titel")
+	below("expression", "line 2, column 6: ")
+	below("expression", "title?")
+	below("expression", "user.titel\n     ^")
+	v.run("the field is marked", chromedp.WaitReady(`#expression[aria-invalid="true"]`, chromedp.ByQuery))
+	v.fill("Try it on a person: userName, e-mail or id", "ada@example.org")
+	v.fill("The expression", `user.title.upper() + "!"`)
+	v.run("nothing is wrong any more", chromedp.WaitNotPresent(`#expression-wrong p`, chromedp.ByQuery), chromedp.WaitReady(`#expression:not([aria-invalid])`, chromedp.ByQuery))
+	u, err := w.desk.Person(t.Context(), "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.sees("For ada@example.org it gives " + strings.ToUpper(u.Attributes["title"].(string)) + "!")
+	v.fill("Target attribute", "userName")
+	v.sees("userName is mapped twice")
+	v.fill("Target attribute", "active")
+	below("target", "active is not set by a mapping")
+	v.fill("Place among the matching attributes", "-1")
+	below("match", "counts from 1")
+	app, err := w.desk.Application(t.Context(), "slack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range app.Mappings.Users {
+		if m.Target == "title" && m.Expression != "" {
+			t.Error("typing has saved something")
+		}
+	}
+}
+
+// TestGroupMappingPreview shows what an edit of the mappings of groups would do, to one group and to all that are replicated.
+func TestGroupMappingPreview(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.company()
+	w.connect("Engineering")
+	err := w.desk.EditApplication(t.Context(), "slack", "", nil, func(a *provision.Application) error { a.Provisioning.Groups.Enabled = true; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Sync(t.Context(), "slack", admin.SyncOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v := visit(t, w.base)
+	v.open("/applications/slack/mappings?kind=group")
+	v.click("displayName")
+	v.fill("The expression", `"Team " + group.displayName`)
+	v.fill("Try it on a group: name or id", "Engineering")
+	v.sees("For Engineering it gives Team Engineering")
+	v.click("Preview")
+	v.sees("1 group of 1 would change.")
+	v.sees("Engineering would get")
 }

@@ -65,19 +65,26 @@ func (d *Desk) Configuration(ctx context.Context, name string) (map[string]any, 
 
 // CreateApplication makes an application of an entry of the declarative form; an application of that
 // name must not be there yet.
-func (d *Desk) CreateApplication(ctx context.Context, entry map[string]any) (config.Changes, error) {
+func (d *Desk) CreateApplication(ctx context.Context, entry map[string]any, o Declaring) (config.Changes, error) {
 	if name, ok := entry["name"].(string); ok { // told before anything that may be wrong with it in that one's place
 		if before, err := d.store.Application(ctx, name); err == nil {
 			return config.Changes{}, isFree(ctx, nil, before)
 		}
 	}
-	return d.declare(ctx, entry, isFree)
+	return d.declare(ctx, entry, o, isFree)
 }
 
-// ReplaceApplication makes an application exactly what an entry of the declarative form says, if it
-// is still at one of the versions that match names, as If-Match writes them. A secret that the entry
-// lacks is kept.
-func (d *Desk) ReplaceApplication(ctx context.Context, name string, entry map[string]any, match string) (config.Changes, error) {
+// Declaring says how a document of an application is applied.
+type Declaring struct {
+	// Match names the versions that it may replace, as If-Match writes them.
+	Match string
+	// IgnoreTests applies mappings although tests that are kept with them fail.
+	IgnoreTests bool
+}
+
+// ReplaceApplication makes an application exactly what an entry of the declarative form says. A secret
+// that the entry lacks is kept.
+func (d *Desk) ReplaceApplication(ctx context.Context, name string, entry map[string]any, o Declaring) (config.Changes, error) {
 	app, err := d.store.Application(ctx, name)
 	if err != nil {
 		return config.Changes{}, err
@@ -89,20 +96,68 @@ func (d *Desk) ReplaceApplication(ctx context.Context, name string, entry map[st
 	if given, ok := entry["name"].(string); !ok || directory.Key(given) != directory.Key(app.Name) {
 		return config.Changes{}, usage(string(store.ErrInvalid), "give the name that it has", "the document is of another application than %s", app.Name)
 	}
-	return d.declare(ctx, entry, stillAt(app.Name, match))
+	return d.declare(ctx, entry, o, stillAt(app.Name, o.Match))
 }
 
-// declare applies one entry of the declarative form.
-func (d *Desk) declare(ctx context.Context, entry map[string]any, holds condition) (config.Changes, error) {
+// PatchApplication changes an application where a merge patch (RFC 7396) of its declarative form says so:
+// what the patch lacks stays, null gives the template's value back, and a list is replaced as a whole.
+func (d *Desk) PatchApplication(ctx context.Context, name string, patch map[string]any, o Declaring) (config.Changes, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	version, err := d.Version(ctx, app)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	if !directory.Matches(o.Match, version) {
+		return config.Changes{}, changedMeanwhile(app.Name)
+	}
+	doc, err := configurationOf(app)
+	if err != nil {
+		return config.Changes{}, err
+	}
+	if moved, ok := patch["connection"].(map[string]any); ok && moved["endpoint"] != nil && moved["web_api"] == nil {
+		delete(doc["connection"].(map[string]any), "web_api") // it gets the token too, and belonged to the other address
+	}
+	o.Match = version // what was merged into is what is replaced
+	return d.ReplaceApplication(ctx, app.ID, merged(doc, patch), o)
+}
+
+// merged is a document after a merge patch.
+func merged(doc, patch map[string]any) map[string]any {
+	out := maps.Clone(doc)
+	for key, v := range patch {
+		deeper, isDocument := v.(map[string]any)
+		below, _ := out[key].(map[string]any)
+		switch {
+		case v == nil:
+			delete(out, key)
+		case isDocument:
+			if below == nil {
+				below = map[string]any{}
+			}
+			out[key] = merged(below, deeper)
+		default:
+			out[key] = v
+		}
+	}
+	return out
+}
+
+// declare applies one entry of the declarative form. What is written in it is meant as it stands: there
+// are no variables.
+func (d *Desk) declare(ctx context.Context, entry map[string]any, o Declaring, holds condition) (config.Changes, error) {
 	entry = maps.Clone(entry)
 	delete(entry, "id")
-	b, err := json.Marshal(map[string]any{"applications": []any{entry}})
+	b, err := json.Marshal(map[string]any{"applications": []any{escaped(entry)}})
 	if err != nil {
 		return config.Changes{}, fmt.Errorf("writing an application: %w", err)
 	}
 	nothing := Source{
-		Env:      func(string) (string, bool) { return "", false },
-		ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
+		Env:         func(string) (string, bool) { return "", false },
+		ReadFile:    func(string) ([]byte, error) { return nil, fs.ErrNotExist },
+		IgnoreTests: o.IgnoreTests,
 	}
 	return d.applyIf(ctx, []config.File{{Name: "document", Data: b}}, nothing, holds)
 }
@@ -127,10 +182,14 @@ func stillAt(name, match string) condition {
 		}
 		version, err := versionIn(ctx, tx, before)
 		if err == nil && !directory.Matches(match, version) {
-			err = usage(string(store.ErrChanged), "read it again and repeat the change", "%s has been changed by somebody else meanwhile", before.Name)
+			err = changedMeanwhile(before.Name)
 		}
 		return err
 	}
+}
+
+func changedMeanwhile(name string) error {
+	return usage(string(store.ErrChanged), "read it again and repeat the change", "%s has been changed by somebody else meanwhile", name)
 }
 
 // Version names the state of an application's configuration as an entity tag. Secrets that somebody gave

@@ -474,7 +474,7 @@ func (r *run) group(o *store.GroupObject) *candidate {
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
 	c.Kind, c.Now, c.Rejected, c.Asked = directory.KindGroup, r.now, o.Rejected, r.demanded(directory.KindGroup, o.ID)
 	c.Subject = provision.Subject{ID: o.ID, Name: g.DisplayName}
-	c.facts = mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
+	c.facts = r.groupFacts(g)
 	c.Verdict = provision.ScopeGroup(&r.app.Application, g, o.Via)
 	if c.none() {
 		return nil
@@ -482,6 +482,10 @@ func (r *run) group(o *store.GroupObject) *candidate {
 	c.take(o.Link)
 	r.want(c)
 	return c
+}
+
+func (r *run) groupFacts(g *directory.Group) mapping.Facts {
+	return mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 }
 
 // members fills in how the membership differs from what Muster keeps. A new group and one that is

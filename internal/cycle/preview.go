@@ -6,27 +6,41 @@ import (
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
 )
 
-// Mapped works out, without asking the target and whether or not the user is in scope, which
-// attributes an account is to have by the mappings of an application as they are given. Hidden are
-// the paths whose values may not be shown.
-func (e *Engine) Mapped(ctx context.Context, app *provision.Application, userID string) (want attr.Set, hidden []string, err error) {
+// Mapped works out, without asking the target and whether or not the object is in scope, which
+// attributes the account of a user, or the group of a group, is to have by the mappings of an application
+// as they are given. Hidden are the paths whose values may not be shown.
+func (e *Engine) Mapped(ctx context.Context, app *provision.Application, kind directory.Kind, id string) (want attr.Set, hidden []string, err error) {
 	r, err := e.look(ctx, app)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, err := e.Store.UserObjects(ctx, app.ID, []string{userID}, true)
+	facts, err := r.factsOf(ctx, kind, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := r.prepare(objects[userID])
-	if err != nil {
-		return nil, nil, err
+	want, err = r.mapped(kind, id, facts, true)
+	return want, r.app.hidden[kind], err
+}
+
+// factsOf are what the mappings see of one object.
+func (r *run) factsOf(ctx context.Context, kind directory.Kind, id string) (mapping.Facts, error) {
+	if kind == directory.KindGroup {
+		g, err := r.engine.Store.GroupByName(ctx, id)
+		return r.groupFacts(&g), err
 	}
-	want, err = r.mapped(directory.KindUser, userID, c.facts, true)
-	return want, r.app.hidden[directory.KindUser], err
+	objects, err := r.engine.Store.UserObjects(ctx, r.app.ID, []string{id}, true)
+	if err != nil {
+		return mapping.Facts{}, err
+	}
+	c, err := r.prepare(objects[id])
+	if err != nil {
+		return mapping.Facts{}, err
+	}
+	return c.facts, nil
 }
 
 // look is a pass that only looks: it has no cycle and sends nothing.
@@ -58,9 +72,9 @@ type Touched struct {
 // impactSample is how many accounts an impact names.
 const impactSample = 10
 
-// Impact compares what the accounts of an application are to have before and after a change of its
-// mappings. It asks the target nothing, and stops early when the context ends.
-func (e *Engine) Impact(ctx context.Context, before, after *provision.Application) (Impact, error) {
+// Impact compares what the accounts, or the groups, of an application are to have before and after a
+// change of its mappings. It asks the target nothing, and stops early when the context ends.
+func (e *Engine) Impact(ctx context.Context, kind directory.Kind, before, after *provision.Application) (Impact, error) {
 	var out Impact
 	then, err := e.look(ctx, before)
 	if err != nil {
@@ -70,7 +84,7 @@ func (e *Engine) Impact(ctx context.Context, before, after *provision.Applicatio
 	if err != nil {
 		return out, err
 	}
-	ids, err := e.Store.LinkedObjects(ctx, before.ID, directory.KindUser)
+	ids, err := e.Store.LinkedObjects(ctx, before.ID, kind)
 	if err != nil {
 		return out, err
 	}
@@ -78,7 +92,7 @@ func (e *Engine) Impact(ctx context.Context, before, after *provision.Applicatio
 		if ctx.Err() != nil {
 			return out, nil
 		}
-		objects, err := e.Store.UserObjects(ctx, before.ID, chunk, then.app.usesGroups || now.app.usesGroups)
+		prepared, err := e.gathered(ctx, kind, before.ID, chunk, then.app.usesGroups || now.app.usesGroups)
 		if err != nil {
 			if ctx.Err() != nil {
 				return out, nil
@@ -86,15 +100,15 @@ func (e *Engine) Impact(ctx context.Context, before, after *provision.Applicatio
 			return out, err
 		}
 		for _, id := range chunk {
-			old, err := then.prepare(objects[id])
+			old, err := prepared(then, id)
 			if err != nil {
 				return out, err
 			}
-			if !old.Verdict.In {
+			if old == nil || !old.Verdict.In {
 				continue
 			}
 			out.Looked++
-			next, err := now.prepare(objects[id])
+			next, err := prepared(now, id)
 			if err != nil {
 				return out, err
 			}
@@ -103,6 +117,17 @@ func (e *Engine) Impact(ctx context.Context, before, after *provision.Applicatio
 	}
 	out.All = true
 	return out, nil
+}
+
+// gathered reads what is known of objects once, and returns what works out of it, for one configuration
+// and another, what each is to have.
+func (e *Engine) gathered(ctx context.Context, kind directory.Kind, appID string, ids []string, groups bool) (func(*run, string) (*candidate, error), error) {
+	if kind == directory.KindGroup {
+		objects, err := e.Store.GroupObjects(ctx, appID, ids)
+		return func(r *run, id string) (*candidate, error) { return r.group(objects[id]), nil }, err
+	}
+	objects, err := e.Store.UserObjects(ctx, appID, ids, groups)
+	return func(r *run, id string) (*candidate, error) { return r.prepare(objects[id]) }, err
 }
 
 // compare adds one account to the impact.

@@ -82,3 +82,64 @@ func TestConfigurationKeepsItsSecrets(t *testing.T) {
 		t.Errorf("answered %s", r.text)
 	}
 }
+
+// A part of an application is changed by a merge patch: the rest stays, null gives the template's value
+// back, and whoever has read an older version is refused.
+func TestPatchApplication(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.target(t, "  provisioning: {scope: all, interval: 20m}\n")
+	const path = "/api/v1/applications/target"
+	first := h.as(admin.Reader, http.MethodGet, path, "").want(t, 200)
+	version := first.header.Get("ETag")
+	h.as(admin.Admin, http.MethodPatch, path, `{"provisioning":{"grace":"1h"}}`).want(t, 428, "condition_missing")
+	h.as(admin.Operator, http.MethodPatch, path, `{"provisioning":{"grace":"1h"}}`, "If-Match", version).want(t, 403)
+	h.as(admin.Admin, http.MethodPatch, path, `{"provisioning":{"graze":"1h"}}`, "If-Match", version).want(t, 422, "configuration")
+	h.as(admin.Admin, http.MethodPatch, path, `{"name":"other"}`, "If-Match", version).want(t, 422, "invalid")
+	done := h.as(admin.Admin, http.MethodPatch, path, `{"provisioning":{"grace":"1h","interval":null,"filters":["user.title != \"${TITLE}\""]}}`, "If-Match", version).want(t, 200)
+	now := h.as(admin.Reader, http.MethodGet, path, "").want(t, 200)
+	if got := now.header.Get("ETag"); got == version || got != done.header.Get("ETag") {
+		t.Errorf("the version was %s, the edit answers %s, and it is %s", version, done.header.Get("ETag"), got)
+	}
+	p := now.doc["provisioning"].(map[string]any)
+	if p["grace"] != "1h" || p["interval"] != "10m" || p["scope"] != "all" || p["filters"].([]any)[0] != `user.title != "${TITLE}"` {
+		t.Errorf("it is now %v", p)
+	}
+	h.as(admin.Admin, http.MethodPatch, path, `{"provisioning":{"grace":"2h"}}`, "If-Match", version).want(t, 412, "changed")
+	h.as(admin.Admin, http.MethodPatch, path, `{"provisioning":{"grace":"2h"}}`, "If-Match", "*").want(t, 200)
+	// What was read goes back as it is, whatever its texts look like, and moves no token to another host.
+	again := h.as(admin.Reader, http.MethodGet, path, "").want(t, 200)
+	if r := h.as(admin.Admin, http.MethodPut, path, again.text, "If-Match", "*").want(t, 200); !strings.Contains(r.text, `"status":"unchanged"`) {
+		t.Errorf("what was read is a change: %s", r.text)
+	}
+	h.as(admin.Admin, http.MethodPatch, path, `{"connection":{"endpoint":"https://elsewhere.example.org/scim/v2/"}}`, "If-Match", "*").want(t, 422, "configuration")
+}
+
+// Mappings that fail the tests which are kept with them are refused by every route that declares an
+// application, unless it is said that they are to be applied all the same.
+func TestApplicationsObeyTheTestsOfMappings(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	entry := func(expect string) string {
+		return `{"name":"wiki","template":"scim2","connection":{"endpoint":"http://127.0.0.1:1/"},"mappings":{"users":[
+			{"target":"userName","source":"userName","match":1},
+			{"target":"title","expression":"user.title.upper()","tests":[{"given":{"title":"Analyst"},"expect":"` + expect + `"}]}]}}`
+	}
+	const path = "/api/v1/applications"
+	h.as(admin.Admin, http.MethodPost, path, entry("Analyst")).want(t, 422, "mapping_tests")
+	h.as(admin.Reader, http.MethodGet, path+"/wiki", "").want(t, 404)
+	made := h.as(admin.Admin, http.MethodPost, path+"?ignore_tests=true", entry("Analyst"), "Idempotency-Key", "k").want(t, 201)
+	read := h.as(admin.Reader, http.MethodGet, path+"/wiki", "").want(t, 200)
+	if made.header.Get("ETag") != read.header.Get("ETag") || made.header.Get("Location") != path+"/"+read.doc["id"].(string) {
+		t.Errorf("made with %v, and read with %v", made.header, read.header)
+	}
+	if again := h.as(admin.Admin, http.MethodPost, path+"?ignore_tests=true", entry("Analyst"), "Idempotency-Key", "k").want(t, 201); again.header.Get("Idempotency-Replayed") != "true" {
+		t.Error("the same request is done twice")
+	}
+	h.as(admin.Admin, http.MethodPut, path+"/wiki", entry("ANALYST"), "If-Match", "*").want(t, 200)
+	h.as(admin.Admin, http.MethodPut, path+"/wiki", entry("analyst"), "If-Match", "*").want(t, 422, "mapping_tests")
+	h.as(admin.Admin, http.MethodPut, path+"/wiki?ignore_tests=true", entry("analyst"), "If-Match", "*").want(t, 200)
+	rows := `{"mappings":{"users":[{"target":"userName","source":"userName","match":1},{"target":"title","source":"title","tests":[{"given":{"title":"Analyst"},"expect":"x"}]}]}}`
+	h.as(admin.Admin, http.MethodPatch, path+"/wiki", rows, "If-Match", "*").want(t, 422, "mapping_tests")
+	h.as(admin.Admin, http.MethodPatch, path+"/wiki?ignore_tests=true", rows, "If-Match", "*").want(t, 200)
+}

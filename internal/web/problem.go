@@ -30,6 +30,7 @@ var statuses = map[string]int{
 	"invalid":            http.StatusUnprocessableEntity,
 	"configuration":      http.StatusUnprocessableEntity,
 	"mapping":            http.StatusUnprocessableEntity,
+	"mapping_tests":      http.StatusUnprocessableEntity,
 	"format":             http.StatusUnprocessableEntity,
 	"too_large":          http.StatusRequestEntityTooLarge,
 	"method_not_allowed": http.StatusMethodNotAllowed,

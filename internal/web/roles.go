@@ -40,6 +40,7 @@ var roles = map[string]admin.Role{
 	"POST /api/v1/applications":                     admin.Admin,
 	"GET /api/v1/applications/{app}":                admin.Reader,
 	"PUT /api/v1/applications/{app}":                admin.Admin,
+	"PATCH /api/v1/applications/{app}":              admin.Admin,
 	"DELETE /api/v1/applications/{app}":             admin.Admin,
 	"POST /api/v1/applications/{app}/assignments":   admin.Admin,
 	"DELETE /api/v1/applications/{app}/assignments": admin.Admin,

@@ -37,27 +37,7 @@ func (s *Server) applications() {
 			doc, err := d.Configuration(ctx, app.ID)
 			return &resource{ETag: version, Body: doc}, err
 		})
-	post := operation(http.MethodPost, "/applications", "create-application", "Make an application")
-	post.Description = "The document is an entry of the declarative form, see docs/configuration.md; what it leaves out comes from the template."
-	post.MaxBodyBytes = configurationLimit
-	route(s, post, func(ctx context.Context, d *admin.Desk, in *body[api.Resource]) (*answer[config.Changes], error) {
-		return answered(d.CreateApplication(ctx, in.Body))
-	}, created, once)
-	type replacement struct {
-		AppPath
-		Match
-		Body api.Resource
-	}
-	put := operation(http.MethodPut, "/applications/{app}", "put-application", "Make an application exactly what the document says")
-	put.Description = "The document is an entry of the declarative form, see docs/configuration.md. What it leaves out comes from the template; a secret that is absent keeps the sealed one. " +
-		"If-Match is required: the ETag that was read, or * to replace whatever is there."
-	put.MaxBodyBytes = configurationLimit
-	route(s, put, func(ctx context.Context, d *admin.Desk, in *replacement) (*answer[config.Changes], error) {
-		if in.IfMatch == "" {
-			return nil, &admin.Problem{Exit: admin.ExitUsage, Code: "condition_missing", Message: "whoever replaces a whole application says which version they have read", Next: "send its ETag as If-Match, or * to replace whatever is there"}
-		}
-		return answered(d.ReplaceApplication(ctx, in.App, in.Body, in.IfMatch))
-	})
+	s.declaring()
 	route(s, operation(http.MethodDelete, "/applications/{app}", "delete-application", "Remove an application; its accounts stay at the target"),
 		func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[admin.Removed], error) {
 			return answered(d.DeleteApplication(ctx, in.App))
@@ -95,6 +75,71 @@ func (s *Server) applications() {
 		})
 	s.assignments()
 	s.configuration()
+}
+
+// Trial says what tests that are kept with mappings may stop.
+type Trial struct {
+	IgnoreTests bool `query:"ignore_tests" doc:"Apply mappings although tests that are kept with them fail."`
+}
+
+// declared is the output of routes that declare an application: what changed, and its version now.
+type declared struct {
+	ETag     string `header:"ETag" doc:"The version now."`
+	Location string `header:"Location" doc:"Where the application is."`
+	Body     config.Changes
+}
+
+// declaring registers the routes that take an application as a document.
+func (s *Server) declaring() {
+	const form = "The document is an entry of the declarative form, see docs/configuration.md. "
+	const tests = " Where tests that are kept with its mappings fail nothing is changed (422 mapping_tests), unless ignore_tests says otherwise."
+	const condition = " If-Match is required: the ETag that was read, or * for whatever is there."
+	answer := func(ctx context.Context, d *admin.Desk, name string, done config.Changes, err error) (*declared, error) {
+		if err != nil {
+			return nil, err
+		}
+		app, err := d.Application(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		version, err := d.Version(ctx, app)
+		return &declared{ETag: version, Location: api.Prefix + "/applications/" + app.ID, Body: done}, err
+	}
+	type creation struct {
+		Trial
+		Body api.Resource
+	}
+	post := operation(http.MethodPost, "/applications", "create-application", "Make an application")
+	post.Description = form + "What it leaves out comes from the template." + tests
+	post.MaxBodyBytes = configurationLimit
+	route(s, post, func(ctx context.Context, d *admin.Desk, in *creation) (*declared, error) {
+		done, err := d.CreateApplication(ctx, in.Body, admin.Declaring{IgnoreTests: in.IgnoreTests})
+		name, _ := in.Body["name"].(string)
+		return answer(ctx, d, name, done, err)
+	}, created, once)
+	type edit struct {
+		AppPath
+		Match
+		Trial
+		Body api.Resource
+	}
+	type declare func(*admin.Desk, context.Context, string, map[string]any, admin.Declaring) (config.Changes, error)
+	change := func(method, id, summary, description string, do declare) {
+		op := operation(method, "/applications/{app}", id, summary)
+		op.Description = form + description + condition + tests
+		op.MaxBodyBytes = configurationLimit
+		route(s, op, func(ctx context.Context, d *admin.Desk, in *edit) (*declared, error) {
+			if in.IfMatch == "" {
+				return nil, &admin.Problem{Exit: admin.ExitUsage, Code: "condition_missing", Message: "whoever changes an application says which version they have read", Next: "send its ETag as If-Match, or * for whatever is there"}
+			}
+			done, err := do(d, ctx, in.App, in.Body, admin.Declaring{Match: in.IfMatch, IgnoreTests: in.IgnoreTests})
+			return answer(ctx, d, in.App, done, err)
+		})
+	}
+	change(http.MethodPut, "put-application", "Make an application exactly what the document says",
+		"What it leaves out comes from the template; a secret that is absent keeps the sealed one.", (*admin.Desk).ReplaceApplication)
+	change(http.MethodPatch, "patch-application", "Change an application where the document says so",
+		"It is read as a merge patch (RFC 7396): what it leaves out stays, null gives the template's value back, and a list is replaced as a whole.", (*admin.Desk).PatchApplication)
 }
 
 func (s *Server) assignments() {

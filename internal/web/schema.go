@@ -19,7 +19,7 @@ import (
 var described = map[string]string{
 	"GET /api/v1/users/{user}": "User", "POST /api/v1/users": "User", "PATCH /api/v1/users/{user}": "User",
 	"GET /api/v1/groups/{group}": "Group", "POST /api/v1/groups": "Group", "PATCH /api/v1/groups/{group}": "Group",
-	"GET /api/v1/applications/{app}": "Application", "POST /api/v1/applications": "Application", "PUT /api/v1/applications/{app}": "Application",
+	"GET /api/v1/applications/{app}": "Application", "POST /api/v1/applications": "Application", "PUT /api/v1/applications/{app}": "Application", "PATCH /api/v1/applications/{app}": "Application",
 }
 
 // pages are the lists of such documents, by the list's name and the key of the list.

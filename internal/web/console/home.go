@@ -34,7 +34,11 @@ type series struct {
 	Success []int   `json:"success"`
 	Failure []int   `json:"failure"`
 	Warning []int   `json:"warning"`
-	Piece   string  `json:"piece"`
+	// Lag is how long changes took to reach their accounts on average, in seconds, and Worst how long the slowest one
+	// did; null where nothing was changed.
+	Lag   []*float64 `json:"lag"`
+	Worst []*float64 `json:"worst"`
+	Piece string     `json:"piece"`
 }
 
 // charts remembers what is over: only the present piece is counted anew.
@@ -104,7 +108,10 @@ func tally(ctx context.Context, desk *admin.Desk, app string, s span, have serie
 	if err != nil {
 		return series{}, err
 	}
-	out := series{Piece: s.piece.String(), Success: make([]int, s.pieces), Failure: make([]int, s.pieces), Warning: make([]int, s.pieces)}
+	out := series{
+		Piece: s.piece.String(), Success: make([]int, s.pieces), Failure: make([]int, s.pieces), Warning: make([]int, s.pieces),
+		Lag: make([]*float64, s.pieces), Worst: make([]*float64, s.pieces),
+	}
 	place := map[int64]int{}
 	for i := range s.pieces {
 		t := begin.Add(time.Duration(i) * s.piece).Unix()
@@ -113,12 +120,16 @@ func tally(ctx context.Context, desk *admin.Desk, app string, s span, have serie
 	}
 	for j, t := range have.Times {
 		if i, there := place[t]; there && t < from.Unix() {
-			out.Success[i], out.Failure[i], out.Warning[i] = have.Success[j], have.Failure[j], have.Warning[j]
+			out.Success[i], out.Failure[i], out.Warning[i], out.Lag[i], out.Worst[i] = have.Success[j], have.Failure[j], have.Warning[j], have.Lag[j], have.Worst[j]
 		}
 	}
 	for _, a := range found {
 		i := place[a.From.Unix()]
 		out.Success[i], out.Failure[i], out.Warning[i] = a.Status["success"], a.Status["failure"], a.Status["warning"]
+		if a.Followed > 0 {
+			lag, worst := a.Lag.Seconds(), a.Worst.Seconds()
+			out.Lag[i], out.Worst[i] = &lag, &worst
+		}
 	}
 	return out, nil
 }

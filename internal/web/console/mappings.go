@@ -109,6 +109,7 @@ type mappingView struct {
 	Sources []string
 	Targets []string
 	Tried   *admin.Tried
+	Checked *admin.Checked
 	Tests   []admin.MappingTest // what came of the tests of this mapping
 	Failing bool                // saving was refused because tests fail
 	Person  string
@@ -166,17 +167,55 @@ func testsOf(form url.Values) ([]mapping.Test, error) {
 	return tests, nil
 }
 
-// wrong is what is wrong with a field of this mapping, as the preview found it.
-func (v mappingView) wrong(field string) (list []string) {
-	if v.Tried == nil {
-		return nil
+// problems are what is wrong with the mappings as they are edited.
+func (v mappingView) problems() mapping.Problems {
+	switch {
+	case v.Checked != nil:
+		return v.Checked.Problems
+	case v.Tried != nil:
+		return v.Tried.Problems
 	}
-	for _, p := range v.Tried.Problems {
+	return nil
+}
+
+// wrong is what is wrong with a field of this mapping.
+func (v mappingView) wrong(field string) (list mapping.Problems) {
+	for _, p := range v.problems() {
 		if p.Row == v.Row && p.Field == field {
-			list = append(list, p.String())
+			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// elsewhere is what this edit makes wrong with other mappings.
+func (v mappingView) elsewhere() (list mapping.Problems) {
+	for _, p := range v.problems() {
+		if p.Row != v.Row {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// checkedFields are the fields of the editor that have a place for what is wrong with them.
+var checkedFields = []string{"target", "source", "constant", "expression", "default", "match", "when"}
+
+// spot is the line of an expression that a problem is in, with a mark below its column; "" where it has no place.
+func (v mappingView) spot(p mapping.Problem) string {
+	lines := strings.Split(strings.ReplaceAll(v.Mapping.Expression, "\r\n", "\n"), "\n")
+	if p.Field != "expression" || p.Line < 1 || p.Line > len(lines) {
+		return ""
+	}
+	line := []rune(lines[p.Line-1])
+	at := min(max(p.Column-1, 0), len(line))
+	pad := strings.Map(func(r rune) rune { // a tab is as wide below as above
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, string(line[:at]))
+	return string(line) + "\n" + pad + "^"
 }
 
 func (v mappingView) testsFail() bool {
@@ -374,31 +413,56 @@ func (c *console) saveMapping(rq *request) error {
 	return rq.done(with(v.to("mappings"), "kind", string(v.Kind)), said)
 }
 
-// previewMapping shows, before anything is saved, what an edit would do.
-func (c *console) previewMapping(rq *request) error {
+// typedMapping is a mapping as it stands in the form, with what cannot be read of it.
+func (rq *request) typedMapping() (mappingView, error) {
 	get, err := rq.form()
 	if err != nil {
-		return err
+		return mappingView{}, err
 	}
 	v, err := rq.mappingView()
 	if err != nil {
-		return err
+		return v, err
 	}
 	v.Person = strings.TrimSpace(get("person"))
-	if v.Mapping, v.Way, err = given(rq.PostForm); err == nil {
-		err = v.try(rq)
+	v.Mapping, v.Way, err = given(rq.PostForm)
+	v.Problem = admin.Explain(err)
+	return v, nil
+}
+
+// previewMapping shows, before anything is saved, what an edit would do.
+func (c *console) previewMapping(rq *request) error {
+	v, err := rq.typedMapping()
+	if err != nil {
+		return err
 	}
-	if err == nil && v.Kind == directory.KindUser {
-		var t admin.Tried
-		if t, err = rq.desk.TryMappings(rq.Context(), v.App.ID, v.edited(false), v.Person); err == nil {
+	if v.Problem == nil {
+		v.Problem = admin.Explain(v.try(rq))
+	}
+	if v.Problem == nil {
+		t, err := rq.desk.TryMappings(rq.Context(), v.App.ID, v.Kind, v.edited(false), v.Person)
+		if v.Problem = admin.Explain(err); err == nil {
 			v.Tried = &t
 		}
 	}
-	v.Problem = admin.Explain(err)
 	if rq.partial("preview") {
 		return rq.ok(mappingPreview(v))
 	}
 	return rq.ok(mappingPage(v))
+}
+
+// checkMapping says what is wrong with a mapping while it is typed, below the fields, and what it gives for the
+// person who is picked.
+func (c *console) checkMapping(rq *request) error {
+	v, err := rq.typedMapping()
+	if err != nil {
+		return err
+	}
+	v.Checked = &admin.Checked{}
+	if v.Problem == nil {
+		*v.Checked, err = rq.desk.CheckMapping(rq.Context(), v.App.ID, v.Kind, v.edited(false), v.Row, v.Person)
+		v.Problem = admin.Explain(err)
+	}
+	return rq.ok(mappingChecked(v))
 }
 
 // from tells where a mapping's value comes from.

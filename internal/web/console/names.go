@@ -22,6 +22,11 @@ func suggest(field string, more ...string) templ.Attributes {
 	return a
 }
 
+// suggestOf is suggest for a field whose name does not say whether it is of people or of groups.
+func suggestOf(field string, kind directory.Kind) templ.Attributes {
+	return suggest(field+",kind", "hx-vals", `{"kind":"`+string(kind)+`"}`)
+}
+
 // names answers the suggestions of a field.
 func (c *console) names(rq *request) error {
 	var text string
@@ -32,11 +37,13 @@ func (c *console) names(rq *request) error {
 			groups = false
 		case "group":
 			users = false
-		case "kind":
-			users, groups = values[0] == string(directory.KindUser), values[0] == string(directory.KindGroup)
-			continue
 		}
-		text = values[0]
+		if field != "kind" {
+			text = values[0]
+		}
+	}
+	if kind := rq.FormValue("kind"); kind != "" { // whoever says it knows better than the field's name
+		users, groups = kind == string(directory.KindUser), kind == string(directory.KindGroup)
 	}
 	var out []string
 	if groups && text != "" {

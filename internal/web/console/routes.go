@@ -69,6 +69,7 @@ var routes = []route{
 	{pattern: "GET /applications/{app}/mappings/{kind}/{row}", role: admin.Reader, nav: "applications", do: (*console).mapping},
 	{pattern: "POST /applications/{app}/mappings/{kind}/{row}", role: admin.Admin, nav: "applications", do: (*console).saveMapping},
 	{pattern: "POST /applications/{app}/mappings/{kind}/{row}/preview", role: admin.Reader, nav: "applications", do: (*console).previewMapping},
+	{pattern: "POST /applications/{app}/mappings/{kind}/{row}/check", role: admin.Reader, nav: "applications", do: (*console).checkMapping},
 	{pattern: "GET /mappings/words", role: admin.Reader, do: (*console).words},
 	{pattern: "POST /applications/{app}/mappings/test", role: admin.Reader, nav: "applications", do: (*console).testMappings},
 	{pattern: "GET /applications/{app}/plan", role: admin.Reader, nav: "applications", do: (*console).plan},

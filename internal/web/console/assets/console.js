@@ -32,57 +32,88 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function chart(box) {
-  const table = document.querySelector("#" + box.id + "-table tbody");
-  let drawn = null;
-  let shown = "24h";
-  async function show(span) {
-    shown = span;
-    const answer = await fetch(box.dataset.from + "?span=" + encodeURIComponent(span));
-    if (!answer.ok) return;
-    const data = await answer.json();
-    if (table) {
-      table.replaceChildren(...data.times.map((t, i) => {
-        const row = document.createElement("tr");
-        for (const v of [new Date(t * 1000).toISOString().slice(0, 16).replace("T", " "), data.success[i], data.warning[i], data.failure[i]]) {
-          const cell = document.createElement("td");
-          cell.textContent = v;
-          row.append(cell);
-        }
-        return row;
-      }));
-    }
-    if (drawn) drawn.destroy();
-    const bars = window.uPlot.paths.bars({ size: [0.7, 40] });
-    const line = (label, name) => ({ label, fill: colour(name), width: 0, paths: bars, points: { show: false }, value: (u, v) => v });
+// took writes seconds as people say them.
+function took(s) {
+  if (s == null) return "";
+  if (s < 1) return Math.round(s * 1000) + " ms";
+  if (s < 60) return (s < 10 ? s.toFixed(1) : Math.round(s)) + " s";
+  if (s < 3600) return Math.round(s / 60) + " min";
+  return (s < 36000 ? (s / 3600).toFixed(1) : Math.round(s / 3600)) + " h";
+}
+
+function minute(t) {
+  return new Date(t * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+// charts draws what was done, and how long changes took, over the span and for the application that are chosen.
+function charts(card) {
+  const done = document.getElementById("activity"), lag = document.getElementById("lag"), none = document.getElementById("lag-none");
+  const table = document.querySelector("#activity-table tbody"), choice = document.getElementById("charted");
+  let drawn = [], shown = "24h", asked = 0;
+
+  function draw(box, y, series, data) {
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-    drawn = new window.uPlot({
-      width: box.clientWidth, height: 210, tzDate: (t) => window.uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
-      scales: { y: { range: (u, min, max) => [0, Math.max(max, 4)] } },
-      axes: [{ ...axis, values: (u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(...(span === "24h" ? [11, 16] : [5, 10]))) }, axis],
-      series: [{ label: "from", value: (u, t) => (t == null ? "" : new Date(t * 1000).toISOString().slice(0, 16).replace("T", " ")) }, line("done", "--good"), line("warnings", "--warn"), line("failed", "--bad")],
-    }, [data.times, data.success, data.warning, data.failure], box);
+    const days = shown === "24h" ? [11, 16] : [5, 10];
+    drawn.push(new window.uPlot({
+      width: box.clientWidth, height: 210, tzDate: (t) => window.uPlot.tzDate(new Date(t * 1000), "Etc/UTC"), scales: { y: y.scale },
+      axes: [{ ...axis, values: (u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(...days)) }, { ...axis, size: 64, values: y.values }],
+      series: [{ label: "from", value: (u, t) => (t == null ? "" : minute(t)) }, ...series],
+    }, data, box));
   }
-  const buttons = document.querySelectorAll("button[data-span]");
+
+  function fill(data) {
+    table.replaceChildren(...data.times.map((t, i) => {
+      const row = document.createElement("tr");
+      for (const v of [minute(t), data.success[i], data.warning[i], data.failure[i], took(data.lag[i]), took(data.worst[i])]) {
+        const cell = document.createElement("td");
+        cell.textContent = v;
+        row.append(cell);
+      }
+      return row;
+    }));
+  }
+
+  async function show() {
+    const mine = ++asked;
+    const answer = await fetch(card.dataset.from + "?span=" + encodeURIComponent(shown) + "&app=" + encodeURIComponent(choice ? choice.value : ""));
+    if (!answer.ok || mine !== asked) return;
+    const data = await answer.json();
+    fill(data);
+    for (const old of drawn) old.destroy();
+    drawn = [];
+    const bars = window.uPlot.paths.bars({ size: [0.7, 40] });
+    const bar = (label, name) => ({ label, fill: colour(name), width: 0, paths: bars, points: { show: false }, value: (u, v) => v });
+    draw(done, { scale: { range: (u, min, max) => [0, Math.max(max, 4)] } }, [bar("done", "--good"), bar("warnings", "--warn"), bar("failed", "--bad")], [data.times, data.success, data.warning, data.failure]);
+    none.hidden = data.worst.some((v) => v != null);
+    lag.hidden = !none.hidden;
+    if (lag.hidden) return;
+    const line = (label, name) => ({ label, stroke: colour(name), width: 2, spanGaps: true, points: { show: true, size: 6, fill: colour(name) }, value: (u, v) => took(v) });
+    const low = (v) => (v == null ? null : Math.max(v, 0.001)); // a logarithm has no zero
+    draw(lag, { scale: { distr: 3 }, values: (u, at) => at.map((v) => (v == null ? "" : took(v))) }, [line("on average", "--accent"), line("at worst", "--warn")], [data.times, data.lag.map(low), data.worst.map(low)]);
+  }
+
+  const buttons = card.querySelectorAll("button[data-span]");
   for (const b of buttons) {
     b.addEventListener("click", () => {
       for (const other of buttons) other.setAttribute("aria-pressed", String(other === b));
-      show(b.dataset.span);
+      shown = b.dataset.span;
+      show();
     });
   }
-  show(shown);
+  if (choice) choice.addEventListener("change", show);
+  show();
   // What it is drawn in belongs to the width and the colours of the moment.
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(shown));
-  let width = box.clientWidth;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  let width = done.clientWidth;
   addEventListener("resize", () => {
-    if (box.clientWidth !== width) show(shown);
-    width = box.clientWidth;
+    if (done.clientWidth !== width) show();
+    width = done.clientWidth;
   });
 }
 
 addEventListener("load", () => {
-  const box = document.getElementById("activity");
-  if (box && window.uPlot) chart(box);
+  const card = document.getElementById("charts");
+  if (card && window.uPlot) charts(card);
 });
 
 // Whoever types a value of one kind means that kind.
@@ -102,3 +133,12 @@ function reachable() {
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
 document.addEventListener("htmx:afterSettle", reachable);
+
+// A field is marked as wrong while something is said below it.
+document.addEventListener("htmx:oobAfterSwap", (e) => {
+  const said = document.getElementById(e.detail.target.id);
+  const field = said && said.dataset.wrong && document.getElementById(said.dataset.wrong);
+  if (!field) return;
+  if (said.children.length > 0) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+});
