@@ -114,6 +114,9 @@ type Outcome struct {
 	// Account is the account as the answer shows it, nil when the answer has no body. After a create
 	// its ID is always set.
 	Account *Account
+	// Gone says of a deletion that the answer shows it, as 204 does (RFC 7644 §3.6). After any other one the account
+	// is looked for.
+	Gone bool
 	// Added and Removed are the members whose addition or removal the target took, for groups; they
 	// are the whole of what was asked for when there is no error.
 	Added, Removed []string

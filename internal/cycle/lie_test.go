@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/muster-id/muster/internal/connector/connectortest"
 )
 
 // A target that denies to know whoever is to be removed, once, is not believed: the account would stay on, and
@@ -54,6 +56,36 @@ func TestRemovalAnsweredByALie(t *testing.T) {
 			w.again()
 		})
 	}
+}
+
+// A deletion that the target acknowledges and does not carry out is no success, unless the answer is the one that says it is
+// done (204): the account or group would stay, linked to nobody.
+func TestDeletionAcknowledgedAndNotDone(t *testing.T) {
+	w := onSQLite(t)
+	w.app.Provisioning.Scope, w.app.Provisioning.OnDisable, w.app.Provisioning.OnDelete = "all", "delete", "delete"
+	w.app.Provisioning.Users.Actions = []string{"create", "update", "disable", "delete"}
+	w.people("p", 3)
+	team := w.group("Team", "p000")
+	w.assign("Team")
+	w.sync()
+	w.target.Fail(connectortest.Fault{Method: http.MethodDelete, Status: 200, Body: "{}", Times: -1})
+	w.off("p001")
+	if err := w.store.DeleteGroup(t.Context(), by, team.ID); err != nil {
+		t.Fatal(err)
+	}
+	r := w.sync()
+	w.expect(r, map[string]int{"failed": 2, "skip": 1}) // p000 was looked at
+	if why := w.problems(r.Cycle.ID); !strings.Contains(why, "still there") {
+		t.Error(why)
+	}
+	w.target.Heal()
+	// Answered so and done: one look more, and a success.
+	w.target.Fail(connectortest.Fault{Method: http.MethodDelete, Status: 200, Body: "{}", Committed: true, Times: -1})
+	w.expect(w.sync(), map[string]int{"delete": 2})
+	if n := len(w.target.UserIDs()) + len(w.target.GroupIDs()); n != 2 {
+		t.Errorf("%d accounts and groups are there, want 2", n)
+	}
+	w.again()
 }
 
 // Whoever is gone in truth is found to be so by one more question, and nothing fails.

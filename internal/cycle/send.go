@@ -105,11 +105,12 @@ func accountOrNil(id string) any {
 // accepted compares what the target shows with what was sent. An answer without a body is completed
 // by a read; a difference is looked at again later, and only then called refused.
 func (r *run) accepted(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved) finished {
-	if out.Account == nil && w.Action != provision.Delete {
-		id := change.ID
-		if a, err := r.readBack(ctx, w.Kind, id, len(change.Add)+len(change.Remove) > 0, w.Urgency); err == nil {
+	if out.Account == nil && !out.Gone {
+		a, err := r.readBack(ctx, w.Kind, change.ID, len(change.Add)+len(change.Remove) > 0, w.Urgency)
+		if err == nil {
 			out.Account = a
 		}
+		out.Gone = w.Action == provision.Delete && err == nil && a == nil
 	}
 	if out.Account != nil && change.ID == "" {
 		change.ID, change.Name = out.Account.ID, out.Account.Name
@@ -137,11 +138,17 @@ func (r *run) readBack(ctx context.Context, kind directory.Kind, id string, memb
 	return nil, nil
 }
 
+// existence is what differs when an account is still there that the target said it deleted.
+const existence = "existence"
+
 // compare says whether the target showed what was sent, and names what differs.
 func compare(action provision.Action, change connector.Change, out connector.Outcome) (verified bool, differs []string) {
 	a := out.Account
-	if a == nil {
-		return action == provision.Delete, nil
+	switch {
+	case action == provision.Delete && a != nil && !out.Gone:
+		return true, []string{existence}
+	case a == nil:
+		return out.Gone, nil
 	}
 	sent := out.Sent
 	if sent == nil {

@@ -3,6 +3,7 @@ package cycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,9 +42,10 @@ func (d *dispatcher) lookAgain(ctx context.Context) error {
 				continue
 			}
 			a, err := d.readBack(ctx, c.work.Kind, c.change.ID, c.members(), provision.ReconcileRead)
-			if c.unread = err != nil; a != nil {
+			if c.unread = err != nil; a != nil || c.work.Action == provision.Delete {
 				c.out.Account = a
 			}
+			c.out.Gone = c.work.Action == provision.Delete && err == nil && a == nil
 			verified, differs := compare(c.work.Action, c.change, c.out)
 			c.differs = differs
 			if verified && len(differs) == 0 {
@@ -80,9 +82,9 @@ func (d *dispatcher) settled(c *check, unsure bool) {
 		l.Account.Name = c.out.Account.Name
 	}
 	switch {
-	case unsure || c.out.Account == nil && c.work.Action != provision.Disable || c.unread:
+	case unsure || c.out.Account == nil && c.work.Action != provision.Disable && !c.out.Gone || c.unread:
 		d.unverified(c, unsure)
-	case c.out.Account == nil && len(c.differs) == 0:
+	case c.out.Account == nil && len(c.differs) == 0 && !c.out.Gone:
 		// Some targets show nobody whose account is off.
 		op.Status, op.Verified = "warning", false
 		op.Error = &provision.Problem{Code: "not_verified", Reason: "the target accepted this and does not show the account any more", Recommendation: "Nothing to do: the next reconcile looks at it."}
@@ -104,7 +106,7 @@ func (d *dispatcher) unverified(c *check, unsure bool) {
 	op := c.result.Op
 	p := provision.Problem{Code: "not_verified", Reason: "the target accepted this and could not be asked whether it kept it", Recommendation: "Nothing to do: it is looked at again."}
 	op.Status, op.Verified, op.Error = "warning", false, &p
-	if c.work.link == nil || c.result.Link == nil {
+	if c.work.link == nil || c.result.Link == nil && c.work.Action != provision.Delete {
 		return // what is linked now is compared whole by the next reconcile
 	}
 	again := store.Result{Op: op}
@@ -126,6 +128,11 @@ func (d *dispatcher) notAccepted(c *check) {
 		Recommendation: "See whether the target allows this attribute to be changed, and map it otherwise if not.",
 	}
 	op.State, op.Status, op.Verified, op.Error = store.Failed, "failure", false, &p
+	if slices.Contains(c.differs, existence) {
+		p.Reason, p.Recommendation = "not accepted by target: it acknowledged the deletion, and it is still there", fmt.Sprintf("Look at %s at the target; Muster tries again.", op.Target.Name)
+		c.result = d.failed(c.work, p, false)
+		return
+	}
 	active := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " active ")
 	members := strings.Contains(" "+strings.Join(c.differs, " ")+" ", " "+provision.MembersAttribute+" ")
 	if !active && !members {

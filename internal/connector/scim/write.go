@@ -295,7 +295,8 @@ func (w *writing) disable(ctx context.Context) *connector.Error {
 }
 
 func (w *writing) delete(ctx context.Context) *connector.Error {
-	_, failed := w.send(ctx, http.MethodDelete, w.c.member(w.change.Kind, w.change.ID), nil)
+	ans, failed := w.send(ctx, http.MethodDelete, w.c.member(w.change.Kind, w.change.ID), nil)
+	w.out.Gone = failed == nil && ans.Status == http.StatusNoContent
 	return failed
 }
 

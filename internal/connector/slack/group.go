@@ -67,7 +67,8 @@ func (c *Connector) updateGroup(ctx context.Context, ch connector.Change, out *c
 }
 
 func (c *Connector) deleteGroup(ctx context.Context, ch connector.Change, out *connector.Outcome) *connector.Error {
-	_, failed := c.send(ctx, out, connector.Request{Method: http.MethodDelete, Path: address(ch.Kind, ch.ID), Urgency: ch.Urgency})
+	ans, failed := c.send(ctx, out, connector.Request{Method: http.MethodDelete, Path: address(ch.Kind, ch.ID), Urgency: ch.Urgency})
+	out.Gone = failed == nil && ans.Status == http.StatusNoContent
 	return failed
 }
 

@@ -184,5 +184,6 @@ func (c *Connector) disableUser(ctx context.Context, ch connector.Change, out *c
 		return failed
 	}
 	out.Account = c.answered(ch, ans)
+	out.Gone = ch.Action == connector.Delete // which Slack does to nobody
 	return nil
 }
