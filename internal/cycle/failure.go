@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
@@ -39,6 +40,7 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 		if w.Action == provision.Create {
 			return r.lookAndRetry(ctx, w, refs, e, false)
 		}
+		e = r.whoHas(ctx, w, e)
 	case connector.Unavailable:
 		if e.Paused() {
 			// Nothing was sent, and nothing is wrong with the object.
@@ -78,6 +80,33 @@ func concealed(w *work, e *connector.Error) *connector.Error {
 
 func problemOf(e *connector.Error) provision.Problem {
 	return provision.Problem{Code: e.Code, Reason: e.Reason, Recommendation: e.Advice, HTTPStatus: e.Status}
+}
+
+// whoHas finds out whose account has what another one was refused, a name or an address, and says so: the target's
+// own words seldom do. It asks for the first ones of a pass, that a target which cannot be filtered is not listed for each.
+func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connector.Error {
+	if r.conflicts.Add(1) > confirmations {
+		return e
+	}
+	for _, path := range r.unique(w.Kind) {
+		v, _ := w.Want[path].(string)
+		if v == "" || !slices.ContainsFunc(w.Edits, func(x attr.Edit) bool { return x.Path == path }) {
+			continue
+		}
+		found, err := r.find(ctx, connector.Query{Kind: w.Kind, Path: path, Value: v, Urgency: w.Urgency})
+		if err != nil {
+			return e
+		}
+		for _, c := range found {
+			if c.ID == w.Target.ID {
+				continue
+			}
+			p, told := provision.Taken(path, c), *e
+			told.Code, told.Reason, told.Advice = p.Code, w.Conceal(p.Reason), p.Recommendation
+			return &told
+		}
+	}
+	return e
 }
 
 // lockedOut tells a 403 for one object from credentials that may do nothing any more: when even

@@ -32,6 +32,49 @@ func (m *model) accountOf(p *person) string {
 	return ""
 }
 
+// named is the target's account with a name, whatever the case it is written in, "" for none.
+func (m *model) named(name string) string {
+	for _, id := range m.target.UserIDs() {
+		if strings.EqualFold(fmt.Sprint(m.target.User(id)["userName"]), name) {
+			return id
+		}
+	}
+	return ""
+}
+
+// holder is the name that the account of another has at the target and somebody is to have.
+func (m *model) holder(p *person) string {
+	if id := m.named(p.name); id != "" && id != m.accountOf(p) {
+		return id
+	}
+	return ""
+}
+
+// takenNames finds those who are to have a name that the account of another has and keeps: of a leaver, whom Muster does not
+// rename, or of somebody who cannot have their own name either. People who only exchange theirs are none of them.
+func (m *model) takenNames() {
+	owner := map[string]*person{}
+	for _, p := range m.people {
+		owner[m.accountOf(p)] = p
+	}
+	m.blocked = map[*person]bool{}
+	for more := true; more; {
+		more = false
+		for _, p := range m.people {
+			id := m.holder(p)
+			if in, _ := m.in(p); !in || id == "" || m.blocked[p] {
+				continue
+			}
+			if by := owner[id]; by != nil && !m.blocked[by] {
+				if in, _ := m.in(by); in {
+					continue // gives it up
+				}
+			}
+			m.blocked[p], more = true, true
+		}
+	}
+}
+
 // at is where a group is at the target, "" when it is not there: the one that names it as its own, else
 // the one that was there before.
 func (m *model) at(g *team) string {
@@ -94,7 +137,7 @@ func (m *model) check(done bool) {
 // attributes compares the account of somebody in scope.
 func (m *model) attributes(p *person, doc map[string]any) {
 	m.t.Helper()
-	if in, _ := m.in(p); !in {
+	if in, _ := m.in(p); !in || m.blocked[p] {
 		return
 	}
 	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) {

@@ -55,9 +55,13 @@ var moves = []move{
 		old := p.name
 		m.serial++
 		p.name = fmt.Sprintf("Ren%d", m.serial)
+		if free := m.freed(); free != "" && m.rnd.IntN(2) == 0 {
+			p.name = free
+		}
 		m.set(old, "userName", p.name)
 		return old + " is " + p.name
 	}},
+	{6, "swap names", (*model).swap},
 	{6, "manager", func(m *model) string {
 		p, boss := m.anybody(), m.anybody()
 		for b := boss; b != nil; b = b.manager {
@@ -519,6 +523,42 @@ func (m *model) plan() string {
 		m.t.Errorf("a plan sent %d writes", n)
 	}
 	return fmt.Sprint(plan.Summary)
+}
+
+// freed is a name of somebody who is no longer in the directory, whose account may still have it; "" when there is none.
+func (m *model) freed() string {
+	for _, p := range m.people {
+		taken := func(x *person) bool { return x != p && x.name == p.name }
+		if p.purged && p.may&(foreignOn|foreignOff) == 0 && !slices.ContainsFunc(m.people, taken) {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// swap lets two people exchange their names, or three hand them on in a circle.
+func (m *model) swap() string {
+	var who []*person
+	for _, p := range m.there() {
+		if in, _ := m.in(p); in && p.may == on && len(who) < 2+m.serial%2 {
+			who = append(who, p)
+		}
+	}
+	if len(who) < 2 {
+		return ""
+	}
+	m.serial++
+	names := make([]string, len(who))
+	between := func(i int) string { return fmt.Sprintf("Between%d-%d", m.serial, i) }
+	for i, p := range who {
+		names[i] = p.name
+		m.set(p.name, "userName", between(i))
+	}
+	for i, p := range who {
+		p.name = names[(i+1)%len(names)]
+		m.set(between(i), "userName", p.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // held1 approves or rejects one operation that is held.

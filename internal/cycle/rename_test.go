@@ -184,3 +184,32 @@ func TestGroupsExchangeNames(t *testing.T) {
 	w.groupMembers("Blue", "ada")
 	w.again()
 }
+
+// TestNameOfALeaver: Muster does not rename the account of somebody who has left. Who is to get that name keeps theirs, is told
+// who has it, and gets it by itself when it is free.
+func TestNameOfALeaver(t *testing.T) {
+	onEach(t, func(w *world) {
+		ids := four(w)
+		w.exchange(true, "ada", "bob")
+		w.set("ada", "active", false) // who was bob
+		w.expect(w.sync(), map[string]int{"disable": 1, "failed": 1})
+		w.named(ids, map[string]string{"ada": "ada", "bob": "bob"})
+		x := w.explained("bob") // who was ada
+		if x.Escrow == nil || x.Escrow.Parked || x.Escrow.Problem.Code != "taken" {
+			t.Fatalf("explained: %+v", x.Escrow)
+		}
+		if why := x.Escrow.Problem.Reason; !strings.Contains(why, "bob ("+ids["bob"]+"), that of ada") {
+			t.Error(why)
+		}
+		// A name that can be had is taken instead of it.
+		w.set("bob", "userName", "ada.king", "emails", mail("ada.king@example.org"))
+		w.expect(w.sync(), map[string]int{"update": 1})
+		w.named(ids, map[string]string{"ada": "ada.king"})
+		w.set("ada.king", "userName", "bob", "emails", mail("bob@example.org"))
+		w.expect(w.sync(), map[string]int{"failed": 1})
+		w.target.EditUser(ids["bob"], func(doc map[string]any) { doc["userName"], doc["emails"] = "bob-left", mail("bob-left@example.org") })
+		w.expect(w.sync(), map[string]int{"update": 1})
+		w.named(ids, map[string]string{"ada": "bob"})
+		w.again()
+	})
+}

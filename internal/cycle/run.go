@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -59,6 +60,8 @@ type run struct {
 	asking   sync.Mutex // one question at a time whether a refusal is meant for all, see lockedOut
 	refusals int        // in a row
 	locked   *connector.Error
+
+	conflicts atomic.Int64 // updates that were refused because of another account, see whoHas
 
 	rows                    map[string]*store.Operation // planned rows, to spare reading them back; nil when rows were changed since
 	planned, done, failures int

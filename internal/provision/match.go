@@ -92,3 +92,15 @@ func TwoForOne(account string, one, other string) *Problem {
 		Recommendation: "Only one of the two can have this account: give the other another e-mail address or userName in the directory, then provision again.",
 	}
 }
+
+// Taken is the problem of an update whose name or address another account has. Muster changes the accounts of those who
+// are to have one, and leaves a leaver's and a stranger's as it is.
+func Taken(path string, by Candidate) *Problem {
+	p := &Problem{Code: "taken", Reason: fmt.Sprintf("%s is taken by account %s (%s), a stranger's", path, by.Name, by.ID)}
+	p.Recommendation = "It is tried again by itself. Change that account at the target, or give this one another value in the directory."
+	if by.LinkedTo != "" {
+		p.Reason = fmt.Sprintf("%s is taken by account %s (%s), that of %s", path, by.Name, by.ID, by.LinkedTo)
+		p.Recommendation = "It is tried again by itself. Muster does not rename whoever has left: change or remove such an account at the target, or give one of the two another value in the directory."
+	}
+	return p
+}

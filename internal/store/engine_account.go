@@ -135,7 +135,9 @@ func (s *Store) SeenByID(ctx context.Context, appID, walk string, kind directory
 func (s *Store) LinkedTo(ctx context.Context, appID string, kind directory.Kind, accounts []string) (map[string]provision.Subject, error) {
 	return read(ctx, s, func(tx *Tx) (map[string]provision.Subject, error) {
 		by := make(map[string]provision.Subject, len(accounts))
-		rows, err := tx.Query(ctx, `select account_id, object_id, object_name from links where app_id = $1 and type = $2 and account_id in `+tx.in("$3"), appID, string(kind), list(accounts))
+		rows, err := tx.Query(ctx, `select l.account_id, l.object_id, coalesce(u.user_name, g.display_name, l.object_name) from links l
+			left join users u on l.type = 'user' and u.id = l.object_id left join groups g on l.type = 'group' and g.id = l.object_id
+			where l.app_id = $1 and l.type = $2 and l.account_id in `+tx.in("$3"), appID, string(kind), list(accounts))
 		if err != nil {
 			return nil, err
 		}
