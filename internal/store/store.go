@@ -55,6 +55,8 @@ type Store struct {
 	instance string // names this opening of the store, for leases
 	closed   atomic.Bool
 
+	statistics statistics // of PostgreSQL
+
 	key     []byte     // given by the caller, else read from the file on first use
 	keyOnce sync.Mutex // guards key
 }
@@ -230,6 +232,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) error {
 	if err := inner.Commit(ctx); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
+	s.learn(ctx)
 	return nil
 }
 
