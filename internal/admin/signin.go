@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -62,9 +61,6 @@ type SignInTest struct {
 	Warnings      []string `json:"warnings"` // what may keep people out
 }
 
-// asking is how long an identity provider may take to answer.
-const asking = 15 * time.Second
-
 // TestSingleSignOn asks an identity provider whether it is one, and whether it has what the settings want
 // of it. Without settings it is the one that is set up.
 func (d *Desk) TestSingleSignOn(ctx context.Context, o *store.SingleSignOn) (SignInTest, error) {
@@ -79,7 +75,7 @@ func (d *Desk) TestSingleSignOn(ctx context.Context, o *store.SingleSignOn) (Sig
 	}
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	p, err := oidc.NewProvider(ctx, o.Issuer)
+	p, err := oidc.NewProvider(oidc.ClientContext(ctx, ProviderClient()), o.Issuer)
 	if err != nil {
 		return SignInTest{}, &Problem{
 			Exit: ExitTarget, Code: "identity_provider", Message: "the identity provider at " + o.Issuer + " does not answer as one",

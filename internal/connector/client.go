@@ -156,11 +156,20 @@ func Loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && a.IsLoopback()
 }
 
+// authoritiesBytes bounds a file of certificate authorities: those of a whole system take some 200 kB.
+const authoritiesBytes = 8 << 20
+
 // Authorities returns the system's certificate authorities and those of a PEM file; nil, for the
 // system's alone, without a file.
 func Authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
+	}
+	// Not everything that has a name ends: a device would fill the memory, a pipe would wait for ever.
+	if info, err := os.Stat(file); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() || info.Size() > authoritiesBytes {
+		return nil, fmt.Errorf("%s is no file of certificates", file)
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {

@@ -71,6 +71,7 @@ func TestNewClientRefuses(t *testing.T) {
 		"query":                  {connection: provision.Connection{Endpoint: "https://example.org/scim?x=y"}, want: "path"},
 		"unknown credentials":    {connection: provision.Connection{Endpoint: "https://example.org/", Auth: provision.Auth{Type: "magic"}}, want: "magic"},
 		"no such file":           {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: "/nonexistent/ca.pem"}, want: "ca_file"},
+		"no file that ends":      {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: "/dev/zero"}, want: "no file of certificates"},
 		"no certificate":         {connection: provision.Connection{Endpoint: "https://example.org/", CAFile: notPEM}, want: "PEM"},
 		"token with a break":     {connection: provision.Connection{Endpoint: "https://example.org/"}, token: "a\nb", want: "token"},
 	} {

@@ -6,9 +6,37 @@ import (
 	"syscall"
 )
 
-// metadata are addresses where clouds tell a machine its credentials, beside the link-local ones.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"),
+// metadata is where clouds tell a machine its credentials, beside the link-local addresses.
+var metadata = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"),      // Amazon
+	netip.MustParsePrefix("fd20:ce::/32"),       // Google
+	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle
+}
+
+// carriers are IPv6 networks whose addresses hold an IPv4 address that a gateway goes on to, and where in them
+// it begins: NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056), and what RFC 4291 calls compatible.
+var carriers = []struct {
+	net netip.Prefix
+	at  int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},
+	{netip.MustParsePrefix("2002::/16"), 2},
+	{netip.MustParsePrefix("::/96"), 12},
+}
+
+// reached is where a connection to an address ends.
+func reached(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	for _, c := range carriers {
+		if b := ip.As16(); ip.Is6() && c.net.Contains(ip) && !ip.IsLoopback() && !ip.IsUnspecified() {
+			return netip.AddrFrom4([4]byte(b[c.at:]))
+		}
+	}
+	return ip
 }
 
 // ForbiddenAddress says that an address is not dialed.
@@ -35,7 +63,7 @@ func Guard(allowLinkLocal bool) func(network, address string, _ syscall.RawConn)
 		if err != nil {
 			return fmt.Errorf("%s is no address that can be dialed", address)
 		}
-		ip := at.Addr().Unmap().WithZone("")
+		ip := reached(at.Addr())
 		switch {
 		case ip.IsUnspecified(), ip.IsMulticast():
 			return forbidden(false, "%s is the address of no server", ip)
@@ -45,7 +73,7 @@ func Guard(allowLinkLocal bool) func(network, address string, _ syscall.RawConn)
 			return forbidden(true, "%s is a link-local address, where clouds keep credentials, and is not allowed", ip)
 		}
 		for _, m := range metadata {
-			if ip == m {
+			if m.Contains(ip) {
 				return forbidden(true, "%s is where a cloud keeps credentials, and is not allowed", ip)
 			}
 		}

@@ -17,6 +17,15 @@ func TestGuard(t *testing.T) {
 		"[::ffff:169.254.169.254]:80": {false, true},
 		"[fe80::1%eth0]:80":           {false, true},
 		"[fd00:ec2::254]:80":          {false, true},
+		"[fd00:ec2::23]:80":           {false, true},
+		"[fd20:ce::254]:80":           {false, true},
+		"168.63.129.16:80":            {false, true},
+		"[64:ff9b::a9fe:a9fe]:80":     {false, true}, // 169.254.169.254, by NAT64
+		"[64:ff9b:1::a9fe:a9fe]:80":   {false, true},
+		"[2002:a9fe:a9fe::1]:80":      {false, true}, // by 6to4
+		"[::a9fe:a9fe]:80":            {false, true},
+		"[64:ff9b::cb00:7109]:443":    {true, true}, // 203.0.113.9
+		"[::1]:80":                    {true, true},
 		"100.100.100.200:80":          {false, true},
 		"192.0.0.192:80":              {false, true},
 		"0.0.0.0:80":                  {false, false},

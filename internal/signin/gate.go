@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
-	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -64,9 +62,7 @@ func New(s *store.Store, o Options) (*Gate, error) {
 	}
 	g.provider.http = o.HTTP
 	if g.provider.http == nil {
-		wire := http.DefaultTransport.(*http.Transport).Clone()
-		wire.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: connector.Guard(false)}).DialContext
-		g.provider.http = &http.Client{Timeout: 15 * time.Second, Transport: wire}
+		g.provider.http = admin.ProviderClient()
 	}
 	g.decoy = g.hashing.hash("a password that nobody has")
 	var err error

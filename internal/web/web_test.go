@@ -27,7 +27,7 @@ var by = store.Actor{Name: "tester", Via: "test"}
 
 // protocols speaks SCIM, as the command's table does.
 var protocols = map[string]admin.Protocol{"scim": {Open: func(c admin.Connection) (cycle.Target, error) {
-	client, err := connector.NewClient(connector.Options{Connection: c.Application.Connection, Token: c.Token, Limiter: c.Limiter, Version: c.Version})
+	client, err := connector.NewClient(connector.Options{Connection: c.Application.Connection, Credentials: c.Credentials, Limiter: c.Limiter, Version: c.Version})
 	if err != nil {
 		return cycle.Target{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // column is one column of a list that is exported as a table.
@@ -90,7 +91,7 @@ func csvLines[T any](to http.ResponseWriter, columns []column[T]) (write func(T)
 // harmless keeps a spreadsheet from taking a person's name for a formula
 // (https://owasp.org/www-community/attacks/CSV_Injection).
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}
 	return s
