@@ -73,7 +73,7 @@ func (c *serveCmd) open(s *session, desk *admin.Desk, st *store.Store, ready fun
 	}
 	meter := metrics.New(metrics.Options{Store: st, Usages: desk.Usages, Version: versionOf().Version, Log: s.log()})
 	desk.Watch(meter.Watch())
-	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in, Metrics: meter.Handler()})
+	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in, Metrics: meter.Handler(), Tracer: s.trace()})
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
@@ -111,7 +111,7 @@ func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error,
 	case <-s.Done():
 	}
 	log.Info("ending: what is under way is waited for")
-	late := time.NewTimer(endsWithin)
+	late, until := time.NewTimer(endsWithin), time.Now().Add(endsWithin)
 	defer late.Stop()
 	closed := make(chan error, 1)
 	go func() { closed <- server.close() }()
@@ -120,6 +120,7 @@ func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error,
 		if err = errors.Join(err, <-closed); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("ending: %w", err)
 		}
+		s.flush(until)
 		log.Info("ended")
 		return nil
 	case <-late.C:

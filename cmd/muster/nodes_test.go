@@ -38,6 +38,12 @@ type node struct {
 // startNode starts a server on a database and waits until it is ready.
 func startNode(t *testing.T, name string, args ...string) *node {
 	t.Helper()
+	return startNodeWith(t, name, nil, args...)
+}
+
+// startNodeWith is startNode with further variables.
+func startNodeWith(t *testing.T, name string, env []string, args ...string) *node {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +56,7 @@ func startNode(t *testing.T, name string, args ...string) *node {
 	defer log.Close()
 	n.cmd = exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	n.cmd.Args[0], n.cmd.Dir, n.cmd.Stderr = "muster", t.TempDir(), log // see TestMain
-	n.cmd.Env = append(os.Environ(), "MUSTER_KEY="+strings.Repeat("ab", 32))
+	n.cmd.Env = slices.Concat(os.Environ(), []string{"MUSTER_KEY=" + strings.Repeat("ab", 32)}, env)
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

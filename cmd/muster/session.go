@@ -11,12 +11,15 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/client"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/tracing/otlp"
 )
 
 // session is what a verb runs in: the streams, how to print, and the way to the desk.
@@ -27,9 +30,10 @@ type session struct {
 	cli     *commands
 	json    bool
 	width   int
-	verb    string // without arguments, which may be private
-	printed bool   // something of the answer is on stdout
-	broken  error  // stdout does not take what is written
+	verb    string       // without arguments, which may be private
+	traces  *otlp.Traces // nil before anything is traced
+	printed bool         // something of the answer is on stdout
+	broken  error        // stdout does not take what is written
 }
 
 func newSession(ctx context.Context, cli *commands, std streams) *session {
@@ -82,8 +86,12 @@ func (s *session) open(readOnly bool) (*admin.Desk, *store.Store, func(), error)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	d := admin.New(st, admin.Options{By: s.actor(), Protocols: protocols, Version: versionOf().Version, Log: s.log()})
-	return d, st, func() {
+	o := admin.Options{By: s.actor(), Protocols: protocols, Version: versionOf().Version, Log: s.log()}
+	if !readOnly {
+		o.Tracer = s.trace()
+	}
+	return admin.New(st, o), st, func() {
+		s.flush(time.Now().Add(flushTime))
 		if err := st.Close(); err != nil {
 			s.log().Warn("closing the database", "error", err)
 		}
@@ -133,6 +141,34 @@ func (s *session) actor() store.Actor {
 		name = u.Username
 	}
 	return store.Actor{Name: name, Via: "cli"}
+}
+
+// flushTime is how long a command waits for its last spans to be taken.
+const flushTime = 3 * time.Second
+
+// trace makes the spans of what is done here, where the environment says that somebody collects them.
+func (s *session) trace() trace.Tracer {
+	if s.traces == nil {
+		var err error
+		s.traces, err = otlp.Open(s, otlp.Options{Env: func(name string) string { v, _ := environment(name); return v }, Version: versionOf().Version, Log: s.log()})
+		if err != nil {
+			s.log().Warn("no traces are sent", "error", err)
+		}
+	}
+	return s.traces.Tracer()
+}
+
+// flush sends the last spans, until a time, also when the session has ended.
+func (s *session) flush(until time.Time) {
+	if s.traces == nil {
+		return
+	}
+	ctx, done := context.WithDeadline(context.WithoutCancel(s), until)
+	defer done()
+	if err := s.traces.Close(ctx); err != nil {
+		s.log().Warn("the last traces were not sent", "error", err)
+	}
+	s.traces = nil
 }
 
 // log is what happens inside, on stderr, when somebody asks for it.

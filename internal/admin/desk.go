@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/store"
@@ -41,6 +43,7 @@ type Options struct {
 	Protocols map[string]Protocol // by the protocol that a template names
 	Version   string              // Muster's, for the User-Agent
 	Log       *slog.Logger        // nil logs nothing
+	Tracer    trace.Tracer        // whose spans cycles are; nil makes none
 }
 
 // New returns the desk over an open store. A store that was opened for reading only serves the
@@ -53,7 +56,7 @@ func New(s *store.Store, o Options) *Desk {
 		store: s, protocols: o.Protocols, version: o.Version, log: o.Log,
 		renewables: map[string]*connector.Credentials{}, limiters: map[string]*connector.Limiter{}, connected: map[string]string{},
 	}}
-	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN}
+	d.engine = &cycle.Engine{Store: s, Open: d.target, Log: o.Log, Node: node(), Rand: mathrand.Float64, RandN: randN, Tracer: o.Tracer}
 	return d
 }
 

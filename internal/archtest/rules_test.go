@@ -7,18 +7,18 @@ package archtest
 // layers is the house from the ground up. A package imports packages of lower rows alone; those of its own row only where beside
 // says so. A name that ends in /... stands for every package below that folder, without the folder itself.
 var layers = [][]string{
-	{"internal/attr"},
+	{"internal/attr", "internal/tracing"},
 	{"internal/directory"},
 	{"internal/mapping"},
 	{"internal/provision"},
 	{"internal/connector", "internal/source", "internal/gallery"},
 	{"internal/connector/...", "internal/source/..."}, // the adapters
-	{"internal/store/..."}, // what the store keeps to itself: generated queries, migrations
+	{"internal/store/..."},                            // what the store keeps to itself: generated queries, migrations
 	{"internal/store"},
 	{"internal/notify"},
 	{"internal/cycle"},
 	{"internal/config"},
-	{"internal/admin", "internal/metrics"},
+	{"internal/admin", "internal/metrics", "internal/tracing/..."},
 	{"internal/signin"},
 	{"internal/api"}, // what goes over the wire
 	{"internal/client"},

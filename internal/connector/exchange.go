@@ -36,6 +36,9 @@ func (c *Client) exchange(ctx context.Context, r Request, ans *Answer, permit *P
 // roundTrip is one request and its answer. Next is where a read may follow a redirect to.
 func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL, ans *Answer, permit *Permit) (failed *Error, again repeat, next *url.URL) {
 	write := isWrite(r.Method)
+	attempt, span := c.traced(attempt, r, ans.Requests)
+	defer func() { answeredSpan(span, ans.Status, failed) }()
+	ans.Status, ans.Header, ans.Body = 0, nil, nil
 	var connected atomic.Bool
 	req, err := c.request(httptrace.WithClientTrace(attempt, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) {
@@ -48,7 +51,6 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	}
 	start := time.Now()
 	ans.Exchange = &Exchange{Method: r.Method, URL: c.redact().text(at.String()), Request: c.redact().body(r.Body), At: start}
-	ans.Status, ans.Header, ans.Body = 0, nil, nil
 	ans.Requests++
 	c.sent.Add(1)
 	defer func() { ans.Exchange.TookMS = time.Since(start).Milliseconds() }()

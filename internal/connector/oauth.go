@@ -22,7 +22,11 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/tracing"
 )
 
 // CodeNoToken says that a token endpoint gave no token and no reason of its own.
@@ -274,11 +278,14 @@ type tokenTransport struct {
 }
 
 func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	_, span := tracing.Start(req.Context(), req.Method+" token", trace.SpanKindClient, semconv.HTTPRequestMethodKey.String(req.Method), semconv.ServerAddress(req.URL.Hostname()))
 	res, err := t.wire.RoundTrip(req)
 	if err != nil {
+		answeredSpan(span, 0, &Error{Code: CodeUnreachable})
 		return nil, err
 	}
 	defer res.Body.Close()
+	defer answeredSpan(span, res.StatusCode, nil)
 	body, err := io.ReadAll(io.LimitReader(res.Body, errorBytes))
 	if err != nil {
 		return nil, err

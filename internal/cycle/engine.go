@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/mapping"
@@ -30,6 +32,7 @@ type Engine struct {
 	LeaseTime time.Duration
 	RandN     func(n uint64) uint64 // uniform in [0,n), for expressions that need chance
 	Watch     Watch                 // who counts along
+	Tracer    trace.Tracer          // whose spans cycles are; nil makes none
 }
 
 // Watch is told of what has been recorded, for measuring. What is nil is not told; what is called must

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
@@ -68,8 +70,9 @@ type run struct {
 	startRequests           int64
 	requests                int64 // counted here when the connector does not count
 	stopped                 *connector.Error
-	early                   bool       // stopped before the probe of a quarantined target was due
-	mu                      sync.Mutex // guards requests
+	early                   bool         // stopped before the probe of a quarantined target was due
+	mu                      sync.Mutex   // guards requests
+	traces                  atomic.Int64 // operations that got a span
 }
 
 // ErrPlanStale says that a plan cannot be run as it is, with what changed since it was made.
@@ -107,15 +110,18 @@ func (e *Engine) carryOn(ctx context.Context, app *application, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
-	r.sending = held.requests()
+	open, span := r.traced(held.open, "cycle")
+	r.sending = trace.ContextWithSpan(held.requests(), span)
 	// Reading is given up at once when the cycle has to end; what changes something is waited for.
-	reading := connector.WithGate(held.open, connector.Gate{Open: held.open, Check: held.check})
+	reading := connector.WithGate(open, connector.Gate{Open: open, Check: held.check})
 	rest, err := e.Pace(reading, app.target)
 	if err == nil {
 		err = r.pass(reading)
 	}
 	rest()
-	return r.finish(reading, err)
+	report, err := r.finish(reading, err)
+	r.endTrace(span, err)
+	return report, err
 }
 
 // mayWrite takes the lease for a pass. A pass for one object may turn out to be done by another.
@@ -133,7 +139,7 @@ func (e *Engine) mayWrite(ctx context.Context, app *provision.Application, opts 
 
 // Plan makes one pass that decides everything and sends no write. The plan is stored and can be run
 // by its id as long as it holds.
-func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Options) (*store.Cycle, error) {
+func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Options) (plan *store.Cycle, failed error) {
 	if err := e.putRight(ctx, app); err != nil {
 		return nil, err
 	}
@@ -146,6 +152,8 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 		return nil, err
 	}
 	r.preview = true
+	ctx, span := r.traced(ctx, "plan")
+	defer func() { r.endTrace(span, failed) }()
 	rest, err := e.Pace(ctx, r.app.target)
 	defer rest()
 	if err != nil {

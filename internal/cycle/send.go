@@ -34,7 +34,14 @@ func (r *run) carryOut(ctx context.Context, w *work, refs resolved) finished {
 		res.Op.State, res.Op.Status, res.Op.Reason = store.Skipped, "skipped", w.Reason+"; none of those concerned has an account yet"
 		return finished{work: w, result: res}
 	}
-	ctx = r.sending
+	ctx, span := r.tracedOperation(r.sending, w)
+	f := r.send(ctx, w, change, refs)
+	endOperation(span, f)
+	return f
+}
+
+// send lets the target have a change, and says what came of it.
+func (r *run) send(ctx context.Context, w *work, change connector.Change, refs resolved) finished {
 	out, err := r.app.target.Connector.Write(ctx, change)
 	r.count(out.Requests)
 	refs.gone = r.refusedForGood(ctx, w, out)

@@ -3,7 +3,6 @@ package metrics
 import (
 	"log/slog"
 	"net/http"
-	"regexp"
 	"runtime"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/tracing"
 )
 
 // Options are what a [Meter] is made from.
@@ -109,15 +109,12 @@ func (m *Meter) ended(app string, c *store.Cycle) {
 
 const mostCodes = 100
 
-// plainCode is what a code looks like; targets may answer with words of their own.
-var plainCode = regexp.MustCompile(`^[A-Za-z0-9_]{1,48}$`)
-
 // code keeps what a target made up from becoming a series each.
 func (m *Meter) code(code string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.codes[code] {
-		if len(m.codes) >= mostCodes || !plainCode.MatchString(code) {
+	if code = tracing.Code(code); !m.codes[code] {
+		if len(m.codes) >= mostCodes {
 			return "other"
 		}
 		m.codes[code] = true

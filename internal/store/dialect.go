@@ -12,12 +12,15 @@ import (
 	"sync"
 
 	"github.com/pressly/goose/v3"
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // dialect is what differs between the databases. Everything else is written once, in the SQL that
 // both understand, with $1, $2, … as parameters.
 type dialect struct {
 	goose    goose.Dialect
+	system   attribute.KeyValue  // as traces name the database
 	snapshot *sql.TxOptions      // of a reading transaction
 	in       func(string) string // see [Tx.in]
 	lockRow  string              // ends a select whose rows are about to be written
@@ -28,7 +31,8 @@ type dialect struct {
 
 func sqliteDialect() *dialect {
 	return &dialect{
-		goose: goose.DialectSQLite3,
+		goose:  goose.DialectSQLite3,
+		system: semconv.DBSystemNameSQLite,
 		// Each statement is remembered as prepared, see [remembering]; a large one is much to remember.
 		rows: 32,
 		in:   func(p string) string { return "(select value from json_each(" + p + "))" },
@@ -40,6 +44,7 @@ func sqliteDialect() *dialect {
 func postgresDialect() *dialect {
 	return &dialect{
 		goose:    goose.DialectPostgres,
+		system:   semconv.DBSystemNamePostgreSQL,
 		rows:     maxParams, // every statement is a round trip
 		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		in:       func(p string) string { return "(list " + p + ")" },

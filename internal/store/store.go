@@ -17,6 +17,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/muster-id/muster/internal/tracing"
 )
 
 // Config says where the state is and how it is opened.
@@ -161,6 +164,8 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if s.write == nil {
 		return &Error{Kind: ErrReadOnly, Reason: "Muster's database was opened for reading only"}
 	}
+	ctx, span := tracing.Start(ctx, "commit", trace.SpanKindClient, s.dialect.system)
+	defer span.End()
 	for try := 1; ; try++ {
 		queued := false
 		err := s.writeOnce(ctx, func(tx *Tx) error {
@@ -181,7 +186,8 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 			}
 		}
 		if err == nil || try == attempts || !repeatable(err) {
-			return s.explain(err)
+			span.SetAttributes(tracing.Attempts.Int(try))
+			return failedSpan(span, s.explain(err))
 		}
 		// The others must get ahead; two that lost to each other must not meet in step again.
 		pause := time.NewTimer(time.Duration(rand.Int64N(int64(try) * int64(5*time.Millisecond))))
@@ -192,6 +198,16 @@ func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 		case <-pause.C:
 		}
 	}
+}
+
+// failedSpan says on the span of a commit why there was none.
+func failedSpan(span trace.Span, err error) error {
+	if known := (*Error)(nil); errors.As(err, &known) {
+		tracing.Fail(span, string(known.Kind))
+	} else if err != nil {
+		tracing.Fail(span, "internal")
+	}
+	return err
 }
 
 // Read runs fn in a transaction that sees one state of the database throughout.

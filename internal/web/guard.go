@@ -52,7 +52,8 @@ func (s *Server) guarded(inner http.Handler) http.Handler {
 		for name, value := range headers {
 			h.Set(name, value)
 		}
-		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
+		ctx, span := s.traced(r, n)
+		r = r.WithContext(context.WithValue(ctx, noteKey{}, n))
 		seen := &watched{ResponseWriter: w}
 		begun := time.Now()
 		defer func() {
@@ -66,6 +67,7 @@ func (s *Server) guarded(inner http.Handler) http.Handler {
 				}
 			}
 			s.logged(r, seen, n, begun)
+			endTrace(span, r, seen)
 		}()
 		inner.ServeHTTP(seen, r)
 	})

@@ -13,10 +13,12 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/muster-id/muster/docs"
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/tracing"
 	"github.com/muster-id/muster/internal/web/manual"
 )
 
@@ -31,6 +33,7 @@ type Options struct {
 	// RequestTime bounds what is no long work, and how long a body may take to come; 0 is 30 seconds.
 	RequestTime time.Duration
 	Metrics     http.Handler // what is measured, at /metrics; nil shows nothing there
+	Tracer      trace.Tracer // whose spans requests are; nil makes none
 	SignIn      SignIn       // with pages for people; without a gate only tokens let in
 }
 
@@ -45,6 +48,7 @@ type Server struct {
 	document     map[string][]byte // OpenAPI by version
 	handler      http.Handler
 	requestTime  time.Duration
+	tracer       trace.Tracer
 }
 
 // New makes the server with the routes of the API. Pages are added with [Server.Handle].
@@ -53,6 +57,9 @@ func New(o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{desk: o.Desk, log: o.Log, mux: http.NewServeMux(), document: map[string][]byte{}, requestTime: cmp.Or(o.RequestTime, requestTime)}
+	if s.tracer = o.Tracer; s.tracer == nil {
+		s.tracer = tracing.Silent()
+	}
 	s.authenticate = append([]Authenticator{byToken(o.Desk)}, o.Authenticate...)
 	config := huma.DefaultConfig("Muster", o.Version)
 	config.Info.Description = "Keeps the accounts in a company's apps exactly as its directory says."
