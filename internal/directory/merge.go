@@ -16,10 +16,19 @@ import (
 // are references and are not: the store resolves them.
 type Edit map[string]any
 
+// mostAttributes bounds what is kept of one person, and set at once: names are compared with those that are there,
+// and whoever writes keeps others from writing.
+const mostAttributes = 1000
+
+var errTooMany = fmt.Errorf("a person has at most %d attributes", mostAttributes)
+
 // Merge returns the user as it is after the edit, and whether that differs from before. A new person
 // starts from User{Active: true}. The user given is not changed. The error names the attribute and
 // what is wrong with it, never the value.
 func (u User) Merge(e Edit) (User, bool, error) {
+	if len(e) > mostAttributes {
+		return u, false, errTooMany
+	}
 	out := u
 	out.Attributes = clone(u.Attributes)
 	for _, key := range slices.Sorted(maps.Keys(e)) {
@@ -28,6 +37,9 @@ func (u User) Merge(e Edit) (User, bool, error) {
 		}
 	}
 	prune(out.Attributes)
+	if own, _ := out.Attributes[Custom].(map[string]any); len(own) > mostAttributes {
+		return u, false, errTooMany
+	}
 	changed := out.UserName != u.UserName || out.ExternalID != u.ExternalID || out.Active != u.Active ||
 		!attr.Equal(out.Attributes, u.Attributes)
 	return out, changed, nil

@@ -34,8 +34,12 @@ func (s *Store) Accounts(ctx context.Context, appID string, q AccountQuery) (pag
 		return nil, "", err
 	}
 	where, args := "app_id = $1 and type = $2 and (object_name, object_id) > ($3, $4)", []any{appID, string(q.Kind), name, id, q.Limit + 1}
-	if q.Search != "" && storable(q.Search) {
-		args = append(args, "%"+escapeLike(directory.Key(q.Search))+"%")
+	if q.Search != "" {
+		search, err := pattern(q.Search)
+		if err != nil {
+			return nil, "", err
+		}
+		args = append(args, search)
 		where += fmt.Sprintf(` and (lower(object_name) like $%d escape '\' or lower(account_name) like $%d escape '\')`, len(args), len(args))
 	}
 	const failed = ` and object_id in (select object_id from escrow where app_id = $1 and type = $2 and `

@@ -73,6 +73,20 @@ func (tx *Tx) near(ctx context.Context, name string) ([]string, error) {
 	return directory.Nearest(name, names, 3), nil
 }
 
+// longestSearch is longer than any name; SQLite takes no pattern of any length.
+const longestSearch = 1000
+
+// pattern is what like looks for where people search for a part of a name.
+func pattern(search string) (string, error) {
+	switch {
+	case len(search) > longestSearch:
+		return "", refuse(ErrInvalid, "search for a part of a name", "the text to search for is longer than %d bytes", longestSearch)
+	case !storable(search):
+		return "", refuse(ErrInvalid, "search for a part of a name", "the text to search for holds bytes that are no text")
+	}
+	return "%" + escapeLike(directory.Key(search)) + "%", nil
+}
+
 func escapeLike(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
@@ -101,8 +115,12 @@ func (s *Store) Users(ctx context.Context, q UserQuery) (page []directory.User, 
 		where = "where deleted_at is not null"
 	}
 	args := []any{key, id, q.Limit + 1}
-	if q.Search != "" && storable(q.Search) {
-		args = append(args, "%"+escapeLike(directory.Key(q.Search))+"%")
+	if q.Search != "" {
+		search, err := pattern(q.Search)
+		if err != nil {
+			return nil, "", err
+		}
+		args = append(args, search)
 		where += fmt.Sprintf(` and search like $%d escape '\'`, len(args))
 	}
 	if q.Inactive != nil {

@@ -346,13 +346,17 @@ func (s *Store) Groups(ctx context.Context, q GroupQuery) (page []directory.Grou
 	if err != nil {
 		return nil, "", err
 	}
+	search, err := pattern(q.Search)
+	if err != nil {
+		return nil, "", err
+	}
 	where := "where deleted_at is null"
 	if q.Deleted {
 		where = "where deleted_at is not null"
 	}
 	rows, err := read(ctx, s, func(tx *Tx) ([]*groupRow, error) {
 		return tx.groups(ctx, where+` and display_key like $4 escape '\' and (display_key, id) > ($1, $2) order by display_key, id limit $3`,
-			key, id, q.Limit+1, "%"+escapeLike(directory.Key(q.Search))+"%")
+			key, id, q.Limit+1, search)
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("listing groups: %w", err)

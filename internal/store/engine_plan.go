@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 )
 
@@ -43,8 +42,12 @@ func (s *Store) PlannedOperations(ctx context.Context, cycleID string, state Sta
 		args = args[:2]
 		where, order = "state = 'planned' and (urgency, rank, id) > ("+arg(urgency)+", "+arg(rank)+", "+arg(id)+")", "urgency, rank, id"
 	}
-	if search != "" && storable(search) {
-		where += ` and lower(object_name) like ` + arg("%"+escapeLike(directory.Key(search))+"%") + ` escape '\'`
+	if search != "" {
+		part, err := pattern(search)
+		if err != nil {
+			return nil, err
+		}
+		where += ` and lower(object_name) like ` + arg(part) + ` escape '\'`
 	}
 	where += " order by " + order + " limit " + arg(limit)
 	ops, err := read(ctx, s, func(tx *Tx) ([]*Operation, error) {

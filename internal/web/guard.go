@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -54,6 +55,9 @@ func (s *Server) guarded(inner http.Handler) http.Handler {
 		}
 		ctx, span := s.traced(r, n)
 		r = r.WithContext(context.WithValue(ctx, noteKey{}, n))
+		if r.ContentLength != 0 { // without a body a deadline would end the request itself
+			r.Body = hurried(w, r.Body, s.requestTime)
+		}
 		seen := &watched{ResponseWriter: w}
 		begun := time.Now()
 		defer func() {
@@ -71,6 +75,28 @@ func (s *Server) guarded(inner http.Handler) http.Handler {
 		}()
 		inner.ServeHTTP(seen, r)
 	})
+}
+
+// hurried lets a body come within a time, so that nobody holds a connection by sending a byte now and then. Routes that
+// take much set a later deadline.
+func hurried(w http.ResponseWriter, body io.ReadCloser, within time.Duration) io.ReadCloser {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(within)) // where it cannot be set the server's own holds
+	return &hurriedBody{body, c}
+}
+
+type hurriedBody struct {
+	io.ReadCloser
+	c *http.ResponseController
+}
+
+// Read lifts the deadline when the body has come: what is done with it may take longer.
+func (b *hurriedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.c.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // headers are those of every answer. Pages put a policy of their own in place of the strictest one.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -79,6 +80,9 @@ func (c *console) page(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		visitor := c.Who(hr)
 		hr.Body = http.MaxBytesReader(w, hr.Body, r.body())
+		if r.upload {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a directory takes its time
+		}
 		rq := &request{Request: hr, w: w, desk: c.Desk.As(visitor.Actor)}
 		rq.page = page{Visitor: visitor, Theme: theme(hr), Nav: r.nav, Path: hr.URL.Path, Flash: takeFlash(w, hr)}
 		if !visitor.Role.May(r.role) {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"slices"
+	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 )
@@ -14,6 +15,9 @@ type route struct {
 	do      func(*console, *request) error
 	upload  bool // takes a file
 }
+
+// uploadTime is how long a file may take to come.
+const uploadTime = 15 * time.Minute
 
 // body bounds what a request may send.
 func (r route) body() int64 {
