@@ -1,6 +1,7 @@
 package cycle_test
 
 import (
+	"cmp"
 	"context"
 	"testing"
 
@@ -45,10 +46,12 @@ func TestRowsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A row that was changed is found once more for each of its versions until the table is vacuumed: most for operations by their id.
+	most := map[string]int64{"links_account": 4, "operations_open": 8}
 	var where string
 	var read int64
 	if _, err := pgx.ForEachRow(rows, []any{&where, &read}, func() error {
-		if read > 6*people {
+		if read > people*cmp.Or(most[where], 20) {
 			t.Errorf("%d rows of %s were read for %d people", read, where, people)
 		}
 		return nil
