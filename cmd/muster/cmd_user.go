@@ -19,7 +19,7 @@ type userCmd struct {
 }
 
 type userListCmd struct {
-	Search   string `placeholder:"TEXT" help:"Only those whose names or addresses contain this."`
+	Search   string `placeholder:"TEXT" help:"Only those with names or addresses that have parts which begin so."`
 	Inactive bool   `help:"Only those who are inactive."`
 	Limit    int    `placeholder:"N" help:"At most so many."`
 }

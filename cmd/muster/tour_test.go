@@ -268,7 +268,7 @@ func (tr *tour) plan() {
 		{"GET /groups", "groups", "/groups", nil},
 		{"GET /groups/{id}", "group", "/groups/" + group.ID, nil},
 		{"GET /import", "import", "/import", nil},
-		{"GET /import/{id}", "import-preview", tr.upload(), nil},
+		{"GET /import/{id}", "import-preview", tr.upload(), func(v *visitor) { v.sees("Row by row") }},
 		{"GET /applications", "applications", "/applications", nil},
 		{"GET /applications/gallery", "gallery", "/applications/gallery", nil},
 		{"GET /applications/new", "application-new", "/applications/new?template=slack", nil},

@@ -30,6 +30,21 @@ func (d *Desk) Held(ctx context.Context, name string) (Held, error) {
 	return heldOf(ops), err
 }
 
+// HeldPage returns a page of what waits for a person, the oldest first, and where the next one begins, ""
+// after the last.
+func (d *Desk) HeldPage(ctx context.Context, name, after string, limit int) (Held, string, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return Held{}, "", err
+	}
+	ops, err := d.store.HeldPage(ctx, app.ID, after, limit)
+	next := ""
+	if len(ops) == limit {
+		next = ops[limit-1].ID
+	}
+	return heldOf(ops), next, err
+}
+
 func heldOf(ops []*store.Operation) Held {
 	h := Held{Operations: []Operation{}}
 	for _, o := range ops {

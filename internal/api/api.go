@@ -280,6 +280,12 @@ type Held struct {
 	Operations []Operation `json:"operations"`
 }
 
+// HeldPage is a page of what waits for approval.
+type HeldPage struct {
+	Operations []Operation `json:"operations"`
+	Page
+}
+
 // OperationsOf puts operations of a desk into the form that is sent.
 func OperationsOf(list []admin.Operation) []Operation {
 	out := make([]Operation, len(list))

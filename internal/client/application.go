@@ -200,7 +200,15 @@ func (c *Client) Status(ctx context.Context, name string) (admin.Status, error) 
 
 // Held is [admin.Desk.Held].
 func (c *Client) Held(ctx context.Context, name string) (admin.Held, error) {
-	return c.held(ctx, request{method: http.MethodGet, path: of(name, "held")})
+	h := admin.Held{Operations: []admin.Operation{}}
+	r := request{method: http.MethodGet, path: of(name, "held")}
+	for o, err := range pages(ctx, c, r, func(p api.HeldPage) ([]admin.Operation, string) { return operations(p.Operations), p.Next }) {
+		if err != nil {
+			return admin.Held{}, err
+		}
+		h.Operations = append(h.Operations, o)
+	}
+	return h, nil
 }
 
 // Approve is [admin.Desk.Approve].

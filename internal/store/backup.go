@@ -186,6 +186,9 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (Manifest, error) {
 		if err := tx.load(ctx, lines); err != nil {
 			return err
 		}
+		if err := tx.wordEverybody(ctx); err != nil {
+			return err
+		}
 		return tx.restored(ctx)
 	})
 	var known *Error

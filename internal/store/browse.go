@@ -2,7 +2,8 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/directory"
@@ -11,7 +12,7 @@ import (
 // AccountQuery picks accounts that an application keeps, for browsing.
 type AccountQuery struct {
 	Kind   directory.Kind
-	Search string // in the names of people and accounts, case-blind; "" for all
+	Search string // as for [UserQuery], or an account's id or name; of groups in their names; "" for all
 	State  string // active, disabled, failed, parked; "" for all
 	After  string // where the page before ended, "" for the first
 	Limit  int    // 0 is 100
@@ -23,38 +24,39 @@ type AccountRow struct {
 	Escrow *Escrow // nil when nothing failed
 }
 
+// accountStates are the conditions of the states that accounts are picked by.
+var accountStates = map[string]string{
+	"":         "",
+	"active":   " and enabled",
+	"disabled": " and not enabled",
+	"failed":   " and object_id in (select object_id from escrow where app_id = $1 and type = $2 and not parked)",
+	"parked":   " and object_id in (select object_id from escrow where app_id = $1 and type = $2 and parked)",
+}
+
 // Accounts returns a page of the accounts that an application is linked to, by the names of their
 // people, and where the next one begins.
 func (s *Store) Accounts(ctx context.Context, appID string, q AccountQuery) (page []AccountRow, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
 	}
-	name, id, err := cursor(q.After)
-	if err != nil {
-		return nil, "", err
+	state, known := accountStates[q.State]
+	if !known {
+		return nil, "", refuse(ErrInvalid, "", "accounts have no state %q", q.State)
 	}
-	where, args := "app_id = $1 and type = $2 and (object_name, object_id) > ($3, $4)", []any{appID, string(q.Kind), name, id, q.Limit + 1}
-	if q.Search != "" {
-		search, err := pattern(q.Search)
-		if err != nil {
-			return nil, "", err
-		}
-		args = append(args, search)
-		where += fmt.Sprintf(` and (lower(object_name) like $%d escape '\' or lower(account_name) like $%d escape '\')`, len(args), len(args))
-	}
-	const failed = ` and object_id in (select object_id from escrow where app_id = $1 and type = $2 and `
-	where += map[string]string{
-		"active": " and enabled", "disabled": " and not enabled", "failed": failed + "not parked)", "parked": failed + "parked)",
-	}[q.State]
 	err = s.Read(ctx, func(tx *Tx) error {
-		links, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by object_name, object_id limit $5`, args...)
+		var links []*Link
+		terms, err := termsOf(q.Search)
 		if err != nil {
 			return err
 		}
-		if len(links) > q.Limit {
-			links = links[:q.Limit]
-			last := links[q.Limit-1]
-			next = place(last.Name, last.ObjectID)
+		switch {
+		case len(terms) > 0 && q.Kind == directory.KindUser:
+			links, next, err = tx.searchedLinks(ctx, appID, q, terms, state)
+		default:
+			links, next, err = tx.listedLinks(ctx, appID, q, state)
+		}
+		if err != nil {
+			return err
 		}
 		ids := make([]string, len(links))
 		for i, l := range links {
@@ -72,6 +74,67 @@ func (s *Store) Accounts(ctx context.Context, appID string, q AccountQuery) (pag
 		return err
 	})
 	return page, next, err
+}
+
+// listedLinks reads a page of links by the names of their objects; of groups, which are few, also those that
+// have a text in their names.
+func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, state string) (links []*Link, next string, err error) {
+	name, id, err := cursor(q.After)
+	if err != nil {
+		return nil, "", err
+	}
+	where, args := "app_id = $1 and type = $2 and (object_name, object_id) > ($3, $4)"+state, []any{appID, string(q.Kind), name, id, q.Limit + 1}
+	if q.Search != "" {
+		search, err := pattern(q.Search)
+		if err != nil {
+			return nil, "", err
+		}
+		args = append(args, search)
+		where += ` and (lower(object_name) like $6 escape '\' or lower(account_name) like $6 escape '\')`
+	}
+	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by object_name, object_id limit $5`, args...)
+	if len(links) > q.Limit {
+		links = links[:q.Limit]
+		last := links[q.Limit-1]
+		next = place(last.Name, last.ObjectID)
+	}
+	return links, next, err
+}
+
+// searchedLinks reads a page of links of people whom a search finds, as for [Store.Users]; before them those
+// whose account has exactly this id or, where it is called otherwise than its person, this name.
+func (tx *Tx) searchedLinks(ctx context.Context, appID string, q AccountQuery, terms []string, state string) (links []*Link, next string, err error) {
+	typed := strings.TrimSpace(q.Search)
+	for _, called := range []string{"account_id in ($3, $4)", "account_name in ($3, $4) and account_name <> object_name"} {
+		if q.After != "" {
+			break
+		}
+		some, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = $2 and `+called+state, appID, string(q.Kind), typed, strings.ToLower(typed))
+		if err != nil {
+			return nil, "", err
+		}
+		for _, l := range some {
+			if !slices.ContainsFunc(links, func(o *Link) bool { return o.ObjectID == l.ObjectID }) {
+				links = append(links, l)
+			}
+		}
+	}
+	page, next, err := tx.findPeople(ctx, finding{
+		terms: terms, table: "cross join links l",
+		where: "and l.app_id = $6 and l.type = $7 and l.object_id = w.object_id" + strings.NewReplacer("$1", "$6", "$2", "$7", "object_id in", "l.object_id in").Replace(state), args: []any{appID, string(q.Kind)}, after: q.After, limit: q.Limit,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	var ids []string
+	for _, id := range idsOf(page) {
+		if !slices.ContainsFunc(links, func(l *Link) bool { return l.ObjectID == id }) {
+			ids = append(ids, id)
+		}
+	}
+	more, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = $2 and object_id in `+tx.in("$3"), appID, string(q.Kind), list(ids))
+	slices.SortFunc(more, func(a, b *Link) int { return slices.Index(ids, a.ObjectID) - slices.Index(ids, b.ObjectID) })
+	return append(links, more...), next, err
 }
 
 // LinksOf returns the accounts of one directory object in all applications.

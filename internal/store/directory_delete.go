@@ -99,6 +99,7 @@ func (tx *Tx) purge(ctx context.Context, id string) error {
 		"update users set manager_id = null where manager_id = $1",
 		"delete from members where member_id = $1",
 		"delete from assignments where subject_type = 'user' and subject_id = $1",
+		"delete from words where object_id = $1",
 		"delete from users where id = $1",
 	} {
 		if _, err := tx.Exec(ctx, statement, id); err != nil {

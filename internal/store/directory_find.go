@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/directory"
@@ -58,15 +59,16 @@ func didYouMean(names []string) string {
 	return "did you mean " + strings.Join(names, " or ") + "?"
 }
 
-// near returns names that resemble one. Only those that begin alike, or have its beginning in them,
-// are looked at: enough for a slip, and cheap.
+// near returns names that resemble one. Only people with a word that begins alike are looked at: enough
+// for a slip, and cheap.
 func (tx *Tx) near(ctx context.Context, name string) ([]string, error) {
 	local, _, _ := strings.Cut(directory.Key(name), "@")
 	if len([]rune(local)) < 2 {
 		return nil, nil
 	}
 	start := string([]rune(local)[:2])
-	names, err := collect(one[string])(tx.Query(ctx, `select user_name from users where deleted_at is null and search like $1 escape '\' limit 5000`, "%"+escapeLike(start)+"%"))
+	names, err := collect(one[string])(tx.Query(ctx, `select u.user_name from words w cross join users u where u.id = w.object_id and w.word >= $1 and w.word < $2 and u.deleted_at is null order by w.word limit 5000`,
+		[]byte(start), []byte(start+"\xff")))
 	if err != nil {
 		return nil, fmt.Errorf("looking for similar names: %w", err)
 	}
@@ -93,56 +95,78 @@ func escapeLike(s string) string {
 
 // UserQuery picks users of a list.
 type UserQuery struct {
-	Search   string // in names and e-mail addresses, case-blind; "" for all
+	// Search picks those who have, for each word of it, a name or an e-mail address or a part of one that
+	// begins so, case-blind; "" is all.
+	Search   string
 	Inactive *bool  // only those that are inactive, or only those that are not
 	Deleted  bool   // those who are deleted, instead of those who are there
 	After    string // where the page before ended, "" for the first
 	Limit    int    // at most so many; 0 is 100
 }
 
-// Users returns a page of users in the order of their userNames, and where the next one begins, ""
-// after the last.
+// Users returns a page of users and where the next one begins, "" after the last: in the order of their
+// userNames, or of a search in that of the words by which it found them.
 func (s *Store) Users(ctx context.Context, q UserQuery) (page []directory.User, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
 	}
-	key, id, err := cursor(q.After)
-	if err != nil {
-		return nil, "", err
+	state := "deleted_at is null"
+	switch {
+	case q.Deleted:
+		state = "deleted_at is not null"
+	case q.Inactive != nil && *q.Inactive:
+		state += " and not active and active = false" // twice, so that the index of the few is preferred to that of all
+	case q.Inactive != nil:
+		state += " and active"
 	}
-	where := "where deleted_at is null"
-	if q.Deleted {
-		where = "where deleted_at is not null"
-	}
-	args := []any{key, id, q.Limit + 1}
-	if q.Search != "" {
-		search, err := pattern(q.Search)
+	err = s.Read(ctx, func(tx *Tx) error {
+		var rows []*userRow
+		terms, err := termsOf(q.Search)
 		if err != nil {
-			return nil, "", err
+			return err
 		}
-		args = append(args, search)
-		where += fmt.Sprintf(` and search like $%d escape '\'`, len(args))
-	}
-	if q.Inactive != nil {
-		args = append(args, !*q.Inactive)
-		where += fmt.Sprintf(" and active = $%d", len(args))
-	}
-	rows, err := read(ctx, s, func(tx *Tx) ([]*userRow, error) {
-		return tx.users(ctx, where+" and (user_name_key, id) > ($1, $2) order by user_name_key, id limit $3", args...)
+		if len(terms) > 0 {
+			rows, next, err = tx.searched(ctx, finding{terms: terms, where: "and " + state, after: q.After, limit: q.Limit})
+		} else {
+			rows, next, err = tx.listed(ctx, state, q)
+		}
+		page = make([]directory.User, len(rows))
+		for i, u := range rows {
+			page[i] = u.User
+		}
+		return err
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("listing users: %w", err)
 	}
+	return page, next, nil
+}
+
+// listed reads a page of users by userName.
+func (tx *Tx) listed(ctx context.Context, state string, q UserQuery) (rows []*userRow, next string, err error) {
+	key, id, err := cursor(q.After)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err = tx.users(ctx, "where "+state+" and (user_name_key, id) > ($1, $2) order by user_name_key, id limit $3", key, id, q.Limit+1)
 	if len(rows) > q.Limit {
 		rows = rows[:q.Limit]
 		last := rows[q.Limit-1]
 		next = place(directory.Key(last.UserName), last.ID)
 	}
-	page = make([]directory.User, len(rows))
-	for i, u := range rows {
-		page[i] = u.User
+	return rows, next, err
+}
+
+// searched reads a page of users whom a search finds.
+func (tx *Tx) searched(ctx context.Context, f finding) (rows []*userRow, next string, err error) {
+	page, next, err := tx.findPeople(ctx, f)
+	if err != nil {
+		return nil, "", err
 	}
-	return page, next, nil
+	ids := idsOf(page)
+	rows, err = tx.users(ctx, "where id in "+tx.in("$1"), list(ids))
+	slices.SortFunc(rows, func(a, b *userRow) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	return rows, next, err
 }
 
 // place and cursor carry the place in a list out to the caller and back.

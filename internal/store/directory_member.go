@@ -291,28 +291,42 @@ type MemberQuery struct {
 	Limit int // 0 is all
 }
 
+// largeGroup is from how many members on a page of them is found by walking over everybody by name, of whom
+// then many belong to it, and no longer by sorting all members.
+const largeGroup = 2000
+
 // Members returns the direct members of a group that are there, by name, and where the next page
 // begins.
 func (s *Store) Members(ctx context.Context, q MemberQuery) (page []directory.Member, next string, err error) {
-	name, id, err := cursor(q.After)
+	key, id, err := cursor(q.After)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := ""
-	if q.Limit > 0 {
-		limit = fmt.Sprintf(" limit %d", q.Limit+1)
-	}
-	page, err = read(ctx, s, func(tx *Tx) ([]directory.Member, error) {
-		return collect(scanMember)(tx.Query(ctx, `select type, id, name from (
-				select 'user' as type, u.id as id, u.user_name as name from members m join users u on u.id = m.member_id and u.deleted_at is null where m.group_id = $1
-				union all
-				select 'group', g.id, g.display_name from members m join groups g on g.id = m.member_id where m.group_id = $1
-			) x where (name, id) > ($2, $3) order by name, id`+limit, q.Group, name, id))
+	err = s.Read(ctx, func(tx *Tx) error {
+		users := `select 'user' as type, u.id as id, u.user_name as name, u.user_name_key as k from members m join users u on u.id = m.member_id and u.deleted_at is null where m.group_id = $1 and (u.user_name_key, u.id) > ($2, $3)`
+		groups := `select 'group', g.id, g.display_name, g.display_key from members m join groups g on g.id = m.member_id where m.group_id = $1 and (g.display_key, g.id) > ($2, $3)`
+		limit := ""
+		if q.Limit > 0 {
+			limit = fmt.Sprintf(" limit %d", q.Limit+1)
+			var n int
+			if err := tx.QueryRow(ctx, fmt.Sprintf("select count(*) from (select 1 from members where group_id = $1 limit %d) x", largeGroup), q.Group).Scan(&n); err != nil {
+				return err
+			}
+			if n == largeGroup {
+				const belongs = ` and exists (select 1 from members m where m.group_id = $1 and m.member_id = `
+				users = `select * from (select 'user' as type, u.id as id, u.user_name as name, u.user_name_key as k from users u
+					where u.deleted_at is null and (u.user_name_key, u.id) > ($2, $3)` + belongs + `u.id) order by u.user_name_key, u.id` + limit + `) u`
+				groups = `select * from (select 'group', g.id, g.display_name, g.display_key from groups g
+					where (g.display_key, g.id) > ($2, $3)` + belongs + `g.id) order by g.display_key, g.id` + limit + `) g`
+			}
+		}
+		page, err = collect(scanMember)(tx.Query(ctx, `select type, id, name from (`+users+` union all `+groups+`) x order by k, id`+limit, q.Group, key, id))
+		return err
 	})
 	if q.Limit > 0 && len(page) > q.Limit {
 		page = page[:q.Limit]
 		last := page[q.Limit-1]
-		next = place(last.Name, last.ID)
+		next = place(directory.Key(last.Name), last.ID)
 	}
 	return page, next, err
 }

@@ -278,9 +278,11 @@ func TestPages(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("all pages (-want +got):\n%s", diff)
 		}
-		page, _, err := s.Users(t.Context(), store.UserQuery{Search: "00%_3"})
-		if err != nil || len(page) != 5 {
-			t.Errorf("search found %d, %v", len(page), err)
+		for text, want := range map[string]int{"100%_3": 5, "100%": 25, "3 USER0": 2, "00%": 0, "_": 25, "user0 user1": 0, "100%_3 user": 5} {
+			page, _, err := s.Users(t.Context(), store.UserQuery{Search: text})
+			if err != nil || len(page) != want {
+				t.Errorf("a search for %q found %d, want %d: %v", text, len(page), want, err)
+			}
 		}
 		if _, _, err := s.Users(t.Context(), store.UserQuery{After: "nonsense"}); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("a made-up place: %v", err)

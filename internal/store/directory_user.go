@@ -17,6 +17,7 @@ type userRow struct {
 	directory.User
 	managerKey string // folded name of a manager who is not in the directory yet
 	absent     bool   // deactivated only because a full import lacked the person
+	was        string // what a search looked in when the row was read, "" for somebody new
 }
 
 var userColumns = []string{
@@ -40,6 +41,7 @@ func scanUser(row scanner) (*userRow, error) {
 	if err := json.Unmarshal([]byte(attributes), &u.Attributes); err != nil {
 		return nil, fmt.Errorf("reading the attributes of user %s: %w", u.ID, err)
 	}
+	u.was = searchText(&u.User)
 	return u, nil
 }
 
@@ -77,7 +79,10 @@ func (tx *Tx) insertUsers(ctx context.Context, users []*userRow) error {
 	for i, u := range users {
 		rows[i] = u.values()
 	}
-	return tx.insert(ctx, "users", userColumns, rows, replacing("id", userColumns))
+	if err := tx.insert(ctx, "users", userColumns, rows, replacing("id", userColumns)); err != nil {
+		return err
+	}
+	return tx.rewordUsers(ctx, users)
 }
 
 // users reads rows that are about to be written, or only looked at.

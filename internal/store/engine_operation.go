@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -420,14 +421,15 @@ func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) e
 
 // HeldOperations returns what waits for a person, oldest first.
 func (s *Store) HeldOperations(ctx context.Context, appID string) ([]*Operation, error) {
-	var ops []*Operation
-	err := s.Read(ctx, func(tx *Tx) error {
-		var err error
-		ops, err = rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o
-			where app_id = $1 and `+isOpen+` and state = 'held' and exists (select 1 from cycles c where c.id = o.cycle_id and c.state <> 'planned') order by id`, appID)
-		return err
+	return s.HeldPage(ctx, appID, "", math.MaxInt32)
+}
+
+// HeldPage returns a page of what waits for a person, oldest first, from after an id on.
+func (s *Store) HeldPage(ctx context.Context, appID, after string, limit int) ([]*Operation, error) {
+	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o
+			where app_id = $1 and id > $2 and state = 'held' and exists (select 1 from cycles c where c.id = o.cycle_id and c.state <> 'planned') order by id limit $3`, appID, after, limit)
 	})
-	return ops, err
 }
 
 // CopyHeld puts what is held in an application into a plan, so that the plan shows everything that

@@ -396,7 +396,7 @@ func TestImportGroups(t *testing.T) {
 		if diff := cmp.Diff([]string{"ada", "bob"}, members("inner")); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"Inner", "eve"}, members("outer")); diff != "" {
+		if diff := cmp.Diff([]string{"eve", "Inner"}, members("outer")); diff != "" {
 			t.Error(diff)
 		}
 		if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "2 members") || got.Exit() != 0 {

@@ -56,6 +56,7 @@ func TestMigratesFromTheFirstSchema(t *testing.T) {
 			`insert into links (app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, rejected, created_at, modified_at)
 				values ('a1', 'user', 'u1', 'ada', 'U1', 'ada', 'created', true, '{"title":"x"}', '{}', '{}', 'disable', 1, 2),
 				('a1', 'user', 'u2', 'bob', 'U2', 'bob', 'created', true, '{}', '{}', '{}', null, 1, 2)`,
+			`insert into users (id, source, user_name, user_name_key, active, attributes, search, created_at, modified_at) values ('u1', '', 'Ada.Lovelace', 'ada.lovelace', true, '{}', 'ada.lovelace', 1, 1)`,
 			`insert into link_members (app_id, group_id, user_id, account_id, origin) values ('a1', 'g1', 'u1', 'U1', 'added')`,
 		)
 		s := storetest.Open(t, c)
@@ -87,6 +88,9 @@ func TestMigratesFromTheFirstSchema(t *testing.T) {
 		slots, err := s.Slots(ctx)
 		if err != nil || len(slots) != 1 || slots[0].AppID != "a2" || slots[0].Every != 10*time.Minute || slots[0].ReconcileEvery != 24*time.Hour || slots[0].Completed.IsZero() {
 			t.Errorf("slots: %+v, %v", slots, err)
+		}
+		if page, _, err := s.Users(ctx, store.UserQuery{Search: "love"}); err != nil || len(page) != 1 || page[0].ID != "u1" {
+			t.Errorf("a search in what was there before finds %v, %v", page, err)
 		}
 		person(t, s, "newcomer")
 		if n := jobs(t, s); n != 1 {

@@ -90,7 +90,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		err = s.migrate(ctx)
 	}
 	if err == nil && s.write != nil {
-		err = s.fillSchedule(ctx)
+		err = errors.Join(s.fillSchedule(ctx), s.fillWords(ctx))
 	}
 	if err != nil {
 		return nil, errors.Join(s.explain(err), s.Close())

@@ -104,8 +104,13 @@ func told(progress func(any)) func(cycle.Progress) {
 }
 
 func (s *Server) held() {
-	route(s, operation(http.MethodGet, "/applications/{app}/held", "list-held", "List what waits for approval, and why"), func(ctx context.Context, d *admin.Desk, in *AppPath) (*answer[api.Held], error) {
-		return heldOf(d.Held(ctx, in.App))
+	route(s, operation(http.MethodGet, "/applications/{app}/held", "list-held", "List what waits for approval, and why"), func(ctx context.Context, d *admin.Desk, in *struct {
+		AppPath
+		Paged
+	},
+	) (*answer[api.HeldPage], error) {
+		h, next, err := d.HeldPage(ctx, in.App, in.Cursor, in.Limit)
+		return answered(api.HeldPage{Operations: api.OperationsOf(h.Operations), Page: api.Page{Next: next}}, err)
 	})
 	type pick struct {
 		AppPath

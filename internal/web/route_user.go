@@ -17,7 +17,7 @@ type UserPath struct {
 func (s *Server) users() {
 	type filter struct {
 		Paged
-		Search string `query:"search" doc:"Only those whose names or addresses contain this."`
+		Search string `query:"search" doc:"Only those who have, for each word of this, a name, an address or a part of one that begins so; in the order of what was found."`
 		Active string `query:"active" enum:"true,false" doc:"Only those who are active, or only those who are not."`
 	}
 	route(s, operation(http.MethodGet, "/users", "list-users", "List users by userName"), func(ctx context.Context, d *admin.Desk, in *filter) (*answer[api.Users], error) {

@@ -117,10 +117,20 @@ func actionsOf(kind directory.Kind) []actionWord {
 	return []actionWord{{"create", "Create"}, {"update", "Update"}, {"disable", "Disable"}, {"delete", "Delete"}}
 }
 
-// shownRows is how many failed rows of an import are told.
-const shownRows = 200
+// firstRows leads back to the first rows of an import, unless these are shown, and nextRows to those after.
+func firstRows(v importView) string {
+	if v.From == 0 {
+		return ""
+	}
+	return with(at("import", v.ID), "status", v.Status)
+}
 
-func firstRows(rows []store.ImportRow) []store.ImportRow { return rows[:min(len(rows), shownRows)] }
+func nextRows(v importView) string {
+	if v.Next == 0 {
+		return ""
+	}
+	return with(at("import", v.ID), "status", v.Status, "from", fmt.Sprint(v.Next))
+}
 
 // nothing reports whether a side of a change is empty.
 func nothing(v any) bool {

@@ -13,15 +13,17 @@ import (
 )
 
 // heldShown is how many held operations a page lists.
-const heldShown = 500
+const heldShown = 100
 
 // planView is the plan of the next cycle, or what is held.
 type planView struct {
 	appPage
-	Plan           admin.Plan // zero before one is made
-	Gone           bool       // the one that was asked for is no more, or never was
-	Making         *state     // a plan that is being made
-	Held           []admin.Operation
+	Plan           admin.Plan        // zero before one is made
+	Gone           bool              // the one that was asked for is no more, or never was
+	Making         *state            // a plan that is being made
+	Held           []admin.Operation // a page of what is held
+	HeldNext       string            // where the next page of it begins
+	HeldAfter      string            // where this one does
 	Operations     []admin.Operation
 	Action, Search string
 	Next, After    string
@@ -33,11 +35,11 @@ func (c *console) plan(rq *request) error {
 		return err
 	}
 	v := planView{appPage: a, Action: rq.FormValue("action"), Search: rq.FormValue("q"), After: rq.FormValue("after")}
-	held, err := rq.desk.Held(rq.Context(), a.App.ID)
+	held, next, err := rq.desk.HeldPage(rq.Context(), a.App.ID, rq.FormValue("held_after"), heldShown)
 	if err != nil {
 		return err
 	}
-	v.Held = held.Operations
+	v.Held, v.HeldNext, v.HeldAfter = held.Operations, next, rq.FormValue("held_after")
 	id := rq.FormValue("id")
 	if s, ok := c.work.of("plan", a.App.ID); ok && id == "" {
 		v.Making = &s
@@ -279,4 +281,12 @@ func finished(c *admin.CycleStatus) string {
 		return stamp(c.Started)
 	}
 	return stamp(*c.Finished)
+}
+
+// nextHeld leads to the next page of what is held.
+func nextHeld(v planView) string {
+	if v.HeldNext == "" {
+		return ""
+	}
+	return with(v.to("plan"), "held_after", v.HeldNext)
 }

@@ -1,12 +1,14 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 )
 
@@ -52,12 +54,8 @@ func value(v any) string {
 
 // fullName is how a person is called beside the userName.
 func fullName(u directory.User) string {
-	if s, _ := u.Attributes["displayName"].(string); s != "" {
-		return s
-	}
-	given, _ := u.Attributes["name.givenName"].(string)
-	family, _ := u.Attributes["name.familyName"].(string)
-	return strings.TrimSpace(given + " " + family)
+	at := func(path string) string { return text(attr.MustPath(path).Of(u.Attributes)) }
+	return cmp.Or(at("displayName"), at("name.formatted"), strings.TrimSpace(at("name.givenName")+" "+at("name.familyName")))
 }
 
 func text(v any) string { s, _ := v.(string); return s }

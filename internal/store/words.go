@@ -1,0 +1,213 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/muster-id/muster/internal/directory"
+)
+
+const (
+	// wordLength bounds a word, in bytes: nobody types more.
+	wordLength = 100
+	// wordsOfOne bounds by how many words one person is found.
+	wordsOfOne = 40
+)
+
+// wordsOf are the words by whose beginnings a person is found, in order: each name and address, and what
+// follows a mark within it, so that "hopper" finds grace.hopper@example.org. Of a domain there is only the
+// whole. A word that another one begins with is left out.
+func wordsOf(search string) []string {
+	var all []string
+	for _, name := range strings.Fields(search) {
+		before, domain := ' ', false
+		for i, r := range name {
+			inside := unicode.IsLetter(before) || unicode.IsDigit(before) || unicode.IsMark(before)
+			if !inside && (i == 0 || unicode.IsLetter(r) || unicode.IsDigit(r)) && (!domain || before == '@') {
+				all = append(all, shortened(name[i:], wordLength))
+			}
+			before, domain = r, domain || r == '@'
+		}
+	}
+	slices.Sort(all)
+	var kept []string
+	for i, w := range all {
+		if i+1 < len(all) && strings.HasPrefix(all[i+1], w) {
+			continue
+		}
+		kept = append(kept, w)
+	}
+	return kept[:min(len(kept), wordsOfOne)]
+}
+
+// termsOf are what somebody looks for: the beginnings of words.
+func termsOf(typed string) (terms []string, err error) {
+	if _, err := pattern(typed); err != nil {
+		return nil, err
+	}
+	for _, t := range strings.Fields(directory.Key(typed)) {
+		if t = strings.TrimLeftFunc(t, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }); t != "" {
+			terms = append(terms, shortened(t, wordLength))
+		}
+	}
+	return terms, nil
+}
+
+// shortened cuts a text at a character's end.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
+}
+
+// first returns the first word that begins with a term, "" when none does.
+func first(words []string, term string) string {
+	i, _ := slices.BinarySearch(words, term)
+	if i < len(words) && strings.HasPrefix(words[i], term) {
+		return words[i]
+	}
+	return ""
+}
+
+// rewordUsers puts the words of people in the place of those that they were found by until now.
+func (tx *Tx) rewordUsers(ctx context.Context, users []*userRow) error {
+	if tx.shadow { // nobody looks for anybody in a rehearsal
+		return nil
+	}
+	var gone []string
+	var rows [][]any
+	for _, u := range users {
+		now := searchText(&u.User)
+		if now == u.was {
+			continue
+		}
+		if u.was != "" {
+			gone = append(gone, u.ID)
+		}
+		for _, w := range wordsOf(now) {
+			rows = append(rows, []any{[]byte(w), u.ID})
+		}
+		u.was = now
+	}
+	if len(gone) > 0 {
+		if _, err := tx.Exec(ctx, "delete from words where object_id in "+tx.in("$1"), list(gone)); err != nil {
+			return fmt.Errorf("forgetting words: %w", err)
+		}
+	}
+	return tx.insertWords(ctx, rows)
+}
+
+func (tx *Tx) insertWords(ctx context.Context, rows [][]any) error {
+	return tx.insert(ctx, "words", []string{"word", "object_id"}, rows, "on conflict do nothing")
+}
+
+// fillWords writes the words of everybody where there are none: the database is one from before there were
+// any, or has been restored.
+func (s *Store) fillWords(ctx context.Context) error {
+	var missing bool
+	err := s.read.QueryRowContext(ctx, "select exists (select 1 from users) and not exists (select 1 from words)").Scan(&missing)
+	if err != nil || !missing {
+		return err
+	}
+	return s.Write(ctx, func(tx *Tx) error { return tx.wordEverybody(ctx) })
+}
+
+func (tx *Tx) wordEverybody(ctx context.Context) error {
+	const slice = 5000
+	for after := ""; ; {
+		type known struct{ id, search string }
+		people, err := rowsOf(ctx, tx, func(row scanner) (k known, err error) { return k, row.Scan(&k.id, &k.search) },
+			"select id, search from users where id > $1 order by id limit $2", after, slice)
+		if err != nil {
+			return err
+		}
+		var rows [][]any
+		for _, p := range people {
+			for _, w := range wordsOf(p.search) {
+				rows = append(rows, []any{[]byte(w), p.id})
+			}
+			after = p.id
+		}
+		if err := tx.insertWords(ctx, rows); err != nil || len(people) < slice {
+			return err
+		}
+	}
+}
+
+// found is a person whom a search found, by the first of their words that begins with what was looked for.
+type found struct {
+	word, id string
+}
+
+// finding is a search for people among those of a table that has them.
+type finding struct {
+	terms []string
+	table string // beside words w and users u, such as "cross join links l"; "" for none
+	where string // a further condition, whose parameters begin at $6
+	args  []any
+	after string
+	limit int
+}
+
+// find returns whom a search finds in the order of the words that it found them by, and where the next page
+// begins. It reads those who have a word that begins with the longest term, and nobody else.
+func (tx *Tx) findPeople(ctx context.Context, f finding) (page []found, next string, err error) {
+	longest := slices.MaxFunc(f.terms, func(a, b string) int { return len(a) - len(b) })
+	word, id, err := cursor(f.after)
+	if err != nil {
+		return nil, "", err
+	}
+	if f.after == "" {
+		word = longest
+	}
+	batch := f.limit + 1
+	// By "cross join" SQLite begins with the words whatever it believes of the tables.
+	query := "select w.word, w.object_id, u.search from words w cross join users u " + f.table +
+		" where u.id = w.object_id and (w.word, w.object_id) > ($1, $2) and w.word < $3 and u.search like $4 escape '\\' " + f.where + " order by w.word, w.object_id limit $5"
+	others := "%"
+	for _, t := range f.terms {
+		if t != longest {
+			others = "%" + escapeLike(t) + "%"
+		}
+	}
+	for {
+		type candidate struct {
+			word       []byte
+			id, search string
+		}
+		seen, err := rowsOf(ctx, tx, func(row scanner) (c candidate, err error) { return c, row.Scan(&c.word, &c.id, &c.search) },
+			query, append([]any{[]byte(word), id, []byte(longest + "\xff"), others, batch}, f.args...)...)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, c := range seen {
+			word, id = string(c.word), c.id
+			words := wordsOf(c.search)
+			if first(words, longest) != word || slices.ContainsFunc(f.terms, func(t string) bool { return first(words, t) == "" }) {
+				continue // found by an earlier word already, or not by all terms
+			}
+			if len(page) == f.limit {
+				last := page[f.limit-1]
+				return page, place(last.word, last.id), nil
+			}
+			page = append(page, found{word, id})
+		}
+		if len(seen) < batch {
+			return page, "", nil
+		}
+		batch = min(2*batch, 2000)
+	}
+}
+
+// idsOf are the ids of people in their order.
+func idsOf(page []found) []string {
+	ids := make([]string, len(page))
+	for i, p := range page {
+		ids[i] = p.id
+	}
+	return ids
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/provision"
+)
+
+func TestWordsOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		search string
+		want   []string
+	}{
+		{"grace.hopper@example.org grace.hopper@example.org grace hopper", []string{"example.org", "grace.hopper@example.org", "hopper@example.org"}},
+		{"ada ada.l@mail.example.org ada o'brien-lovelace", []string{"ada.l@mail.example.org", "brien-lovelace", "l@mail.example.org", "lovelace", "mail.example.org", "o'brien-lovelace"}},
+		{"æsa-ÿ łukasz x42", []string{"x42", "æsa-ÿ", "ÿ", "łukasz"}},
+		{"", nil},
+		{"... @", []string{"...", "@"}},
+	} {
+		if diff := cmp.Diff(c.want, wordsOf(c.search)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c.search, diff)
+		}
+	}
+}
+
+// Whoever types a word, or how it begins, finds the person; nobody is found by what no word of theirs begins with.
+func FuzzWords(f *testing.F) {
+	f.Add("grace.hopper@example.org Grace Hopper", "hop")
+	f.Add("o'brien", "brien")
+	f.Add("\xff a\u0301b", "a")
+	f.Fuzz(func(t *testing.T, search, typed string) {
+		search = directory.Key(search)
+		words := wordsOf(search)
+		if !slices.IsSorted(words) || len(words) > wordsOfOne {
+			t.Fatalf("%q", words)
+		}
+		for _, w := range words {
+			if len(w) > wordLength || !strings.Contains(strings.ToValidUTF8(search, ""), strings.ToValidUTF8(w, "")) {
+				t.Errorf("%q of %q", w, search)
+			}
+		}
+		for _, name := range strings.Fields(search) {
+			if len(name) <= wordLength && len(words) < wordsOfOne && first(words, name) == "" {
+				t.Errorf("%q does not find %q", name, search)
+			}
+		}
+		terms, _ := termsOf(typed) // what is no text, or too long, is nothing to look for
+		for _, term := range terms {
+			if w := first(words, term); w != "" && !strings.HasPrefix(w, term) {
+				t.Errorf("%q finds %q", term, w)
+			}
+		}
+	})
+}
+
+// pages are what the console asks for. Each says which index it is to find its rows by.
+var pages = []struct {
+	name string
+	ask  func(t *testing.T, s *Store) error
+	by   string
+	// sorts is set where what is sorted is bounded: a small group, and the few whom a name may mean.
+	sorts bool
+}{
+	{"people by name", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Users(t.Context(), UserQuery{Search: "ada gr"})
+		return err
+	}), "sqlite_autoindex_words_1 ((word,object_id)>(?,?) AND word<?)", false},
+	{"those who are inactive", ask(func(t *testing.T, s *Store) error {
+		inactive := true
+		_, _, err := s.Users(t.Context(), UserQuery{Inactive: &inactive})
+		return err
+	}), "users_inactive", false},
+	{"a name that nobody has", ask(func(t *testing.T, s *Store) error {
+		_, err := s.UserByName(t.Context(), "adda")
+		if err != nil && strings.Contains(err.Error(), "there is no user") {
+			return nil
+		}
+		return err
+	}), "sqlite_autoindex_words_1 (word>? AND word<", true},
+	{"members of a small group", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Members(t.Context(), MemberQuery{Group: "g", Limit: 50})
+		return err
+	}), "sqlite_autoindex_members_1 (group_id=", true},
+	{"accounts", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser})
+		return err
+	}), "links_name (app_id=? AND type=?", false},
+	{"accounts that are off", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser, State: "disabled"})
+		return err
+	}), "links_disabled", false},
+	{"accounts of people by name", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser, Search: "ada"})
+		return err
+	}), "sqlite_autoindex_words_1 ((word,object_id)>(?,?) AND word<?)", false},
+	{"the accounts that have a name of their own", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser, Search: "ada"})
+		return err
+	}), "links_otherwise", false},
+	{"records of a person in an application", log(LogQuery{AppID: "a", Object: "u", Newest: true}), "operations_object", false},
+	{"records of a cycle", log(LogQuery{AppID: "a", CycleID: "c", Newest: true}), "operations_records", false},
+	{"records of a person in a cycle", log(LogQuery{AppID: "a", CycleID: "c", Object: "u", Newest: true}), "operations_object", false},
+	{"what was deleted", log(LogQuery{AppID: "a", Action: provision.Delete, Newest: true}), "operations_rare", false},
+	{"failures of an application", log(LogQuery{AppID: "a", Status: "failure", Newest: true}), "operations_failure", false},
+	{"what is held", ask(func(t *testing.T, s *Store) error {
+		_, err := s.HeldPage(t.Context(), "a", "", 50)
+		return err
+	}), "operations_held", false},
+	{"records of an application", log(LogQuery{AppID: "a", Newest: true, Since: time.Unix(1, 0)}), "operations_log", false},
+}
+
+func ask(do func(*testing.T, *Store) error) func(*testing.T, *Store) error { return do }
+
+func log(q LogQuery) func(*testing.T, *Store) error {
+	return func(t *testing.T, s *Store) error {
+		_, err := s.Log(t.Context(), q)
+		return err
+	}
+}
+
+// What a page shows is found by an index: no page reads everybody, all accounts or the whole log, and none sorts them.
+func TestPagesAreFoundByAnIndex(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{Data: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for _, p := range pages {
+		s.dialect.texts.Clear()
+		if err := p.ask(t, s); err != nil {
+			t.Errorf("%s: %v", p.name, err)
+		}
+		var texts []string
+		s.dialect.texts.Range(func(_, text any) bool { texts = append(texts, text.(string)); return true })
+		var all []string
+		for _, text := range texts {
+			all = append(all, s.planOf(t, text)...)
+		}
+		if !slices.ContainsFunc(all, func(line string) bool { return strings.Contains(line, p.by) }) {
+			t.Errorf("%s: not found by %s:\n%s", p.name, p.by, strings.Join(all, "\n"))
+		}
+		for _, line := range all {
+			for _, table := range []string{"users", "u", "links", "l", "operations", "words", "w", "members", "m"} {
+				if line == "SCAN "+table {
+					t.Errorf("%s reads all of %s", p.name, table)
+				}
+			}
+			if line == "USE TEMP B-TREE FOR ORDER BY" && !p.sorts {
+				t.Errorf("%s sorts all that it finds:\n%s", p.name, strings.Join(all, "\n"))
+			}
+		}
+	}
+}
+
+// planOf is how SQLite carries a statement out.
+func (s *Store) planOf(t *testing.T, text string) (lines []string) {
+	t.Helper()
+	err := s.Read(t.Context(), func(tx *Tx) error {
+		args := make([]any, strings.Count(text, "?"))
+		rows, err := tx.tx.QueryContext(t.Context(), "explain query plan "+text, args...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				return err
+			}
+			lines = append(lines, detail)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
