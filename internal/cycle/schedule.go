@@ -78,6 +78,9 @@ func (s *Schedule) look(ctx context.Context) {
 		if perr := s.engine.Store.PruneDaily(one); perr != nil {
 			s.engine.Log.Warn("old log rows were not pruned", "error", perr) // it is tried again
 		}
+		if terr := s.engine.Store.TallyHourly(one); terr != nil {
+			s.engine.Log.Warn("what was done was not counted for the charts", "error", terr) // it is tried again
+		}
 	}
 	s.mu.Lock()
 	was := s.broken

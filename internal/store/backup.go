@@ -29,7 +29,7 @@ import (
 var backupTables = []string{
 	"feed", "changes", "users", "groups", "members", "applications", "secrets", "assignments", "links", "link_members", "waiting",
 	"due", "escrow", "cycles", "operations", "accounts", "account_keys", "audit", "settings",
-	"notices", "messages", "webhooks", "tokens",
+	"tallies", "notices", "messages", "webhooks", "tokens",
 	"drift", "rejections",
 	"administrators", "passkeys", "recovery_codes",
 	"imports", "arriving",

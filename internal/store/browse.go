@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/muster-id/muster/internal/directory"
 )
@@ -149,48 +148,4 @@ func (s *Store) Cycles(ctx context.Context, appID, after string, limit int) ([]*
 	return read(ctx, s, func(tx *Tx) ([]*Cycle, error) {
 		return rowsOf(ctx, tx, scanCycle, `select `+cycleColumns+` from cycles where app_id = $1 and state <> 'planned' and ($2 = '' or id < $2) order by created_at desc, id desc limit $3`, appID, after, limit)
 	})
-}
-
-// Activity is what ended within a piece of time.
-type Activity struct {
-	From   time.Time
-	Status map[string]int // operations by status: success, failure, skipped, warning
-	// Followed are the operations that followed a change of the directory, Lag how long they took from its
-	// commit on average, and Worst how long the slowest one did.
-	Followed   int
-	Lag, Worst time.Duration
-}
-
-// Activity counts what ended between two moments, in pieces of a length, the oldest first. Pieces in
-// which nothing ended are left out. appID "" is all applications.
-func (s *Store) Activity(ctx context.Context, appID string, from, until time.Time, piece time.Duration) ([]Activity, error) {
-	type row struct {
-		piece, lag, worst int64
-		status            string
-		n, followed       int
-	}
-	where, args := "", []any{from.UnixMilli(), until.UnixMilli(), piece.Milliseconds()}
-	if appID != "" {
-		where, args = " and app_id = $4", append(args, appID)
-	}
-	rows, err := read(ctx, s, func(tx *Tx) ([]row, error) {
-		return rowsOf(ctx, tx, func(sc scanner) (r row, err error) {
-			return r, sc.Scan(&r.piece, &r.status, &r.n, &r.followed, &r.lag, &r.worst)
-		}, `select (finished_at - $1) / $3, status, count(*), count(changed_at), cast(coalesce(sum(finished_at - changed_at), 0) as bigint), coalesce(max(finished_at - changed_at), 0) from operations
-			where finished_at is not null and finished_at >= $1 and finished_at < $2 and state in ('applied','skipped','failed','unknown')`+where+` group by 1, 2 order by 1`, args...)
-	})
-	var out []Activity
-	for _, r := range rows {
-		at := from.Add(time.Duration(r.piece) * piece)
-		if n := len(out); n == 0 || !out[n-1].From.Equal(at) {
-			out = append(out, Activity{From: at, Status: map[string]int{}})
-		}
-		a := &out[len(out)-1]
-		a.Status[r.status] += r.n
-		if r.status == "success" && r.followed > 0 { // what failed has not reached its target
-			a.Followed, a.Worst = r.followed, time.Duration(r.worst)*time.Millisecond
-			a.Lag = time.Duration(r.lag) * time.Millisecond / time.Duration(r.followed)
-		}
-	}
-	return out, err
 }

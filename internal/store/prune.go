@@ -122,6 +122,15 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 			return total, fmt.Errorf("pruning %s: %w", log.table, err)
 		}
 	}
+	if r.Operations != 0 {
+		n, err := write(ctx, s, func(tx *Tx) (int64, error) {
+			return tx.Exec(ctx, "delete from tallies where hour < $1", now.Add(-time.Duration(longer(r.Operations, window))).UnixMilli())
+		})
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("pruning tallies: %w", err)
+		}
+	}
 	doors, err := s.pruneDoors(ctx, now)
 	total += doors
 	if err != nil {

@@ -55,7 +55,8 @@ type Store struct {
 	queue    queue         // nil when read-only
 	queued   chan struct{} // told when a job was committed
 	queries  atomic.Int64
-	instance string // names this opening of the store, for leases
+	counted  atomic.Int64 // up to when the hours are counted, see [Store.TallyHourly]
+	instance string       // names this opening of the store, for leases
 	closed   atomic.Bool
 
 	statistics statistics // of PostgreSQL

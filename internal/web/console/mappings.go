@@ -465,6 +465,21 @@ func (c *console) checkMapping(rq *request) error {
 	return rq.ok(mappingChecked(v))
 }
 
+// shownValues are the values of a preview, those that change first, without those that are empty before and after.
+func shownValues(all []provision.Change) []provision.Change {
+	list := slices.DeleteFunc(slices.Clone(all), func(c provision.Change) bool { return nothing(c.Old) && nothing(c.New) })
+	slices.SortStableFunc(list, func(a, b provision.Change) int {
+		same := func(c provision.Change) int {
+			if value(c.Old) == value(c.New) {
+				return 1
+			}
+			return 0
+		}
+		return same(a) - same(b)
+	})
+	return list
+}
+
 // from tells where a mapping's value comes from.
 func from(m mapping.Mapping) (way, what string) {
 	switch {

@@ -47,15 +47,16 @@ function minute(t) {
 
 // charts draws what was done, and how long changes took, over the span and for the application that are chosen.
 function charts(card) {
-  const done = document.getElementById("activity"), lag = document.getElementById("lag"), none = document.getElementById("lag-none");
+  const done = document.getElementById("activity"), trouble = document.getElementById("trouble"), lag = document.getElementById("lag"), none = document.getElementById("lag-none");
   const table = document.querySelector("#activity-table tbody"), choice = document.getElementById("charted");
   let drawn = [], shown = "24h", asked = 0;
 
-  function draw(box, y, series, data) {
+  function draw(box, height, y, series, data) {
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     const days = shown === "24h" ? [11, 16] : [5, 10];
     drawn.push(new window.uPlot({
-      width: box.clientWidth, height: 210, tzDate: (t) => window.uPlot.tzDate(new Date(t * 1000), "Etc/UTC"), scales: { y: y.scale },
+      width: box.clientWidth, height, tzDate: (t) => window.uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
+      scales: { x: { range: (u, min, max) => { const piece = data[0][1] - data[0][0]; return [min - piece / 2, max + piece / 2]; } }, y: y.scale },
       axes: [{ ...axis, values: (u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(...days)) }, { ...axis, size: 64, values: y.values }],
       series: [{ label: "from", value: (u, t) => (t == null ? "" : minute(t)) }, ...series],
     }, data, box));
@@ -81,15 +82,16 @@ function charts(card) {
     fill(data);
     for (const old of drawn) old.destroy();
     drawn = [];
-    const bars = window.uPlot.paths.bars({ size: [0.7, 40] });
-    const bar = (label, name) => ({ label, fill: colour(name), width: 0, paths: bars, points: { show: false }, value: (u, v) => v });
-    draw(done, { scale: { range: (u, min, max) => [0, Math.max(max, 4)] } }, [bar("done", "--good"), bar("warnings", "--warn"), bar("failed", "--bad")], [data.times, data.success, data.warning, data.failure]);
+    const counts = { scale: { range: (u, min, max) => [0, Math.max(max, 4)] } };
+    const bar = (label, name, size, align) => ({ label, fill: colour(name), width: 0, paths: window.uPlot.paths.bars({ size: [size, 40], align }), points: { show: false }, value: (u, v) => v });
+    draw(done, 200, counts, [bar("done", "--good", 0.7, 0)], [data.times, data.success]);
+    draw(trouble, 140, counts, [bar("failed", "--bad", 0.35, -1), bar("warnings", "--warn", 0.35, 1)], [data.times, data.failure, data.warning]);
     none.hidden = data.worst.some((v) => v != null);
     lag.hidden = !none.hidden;
     if (lag.hidden) return;
     const line = (label, name) => ({ label, stroke: colour(name), width: 2, spanGaps: true, points: { show: true, size: 6, fill: colour(name) }, value: (u, v) => took(v) });
     const low = (v) => (v == null ? null : Math.max(v, 0.001)); // a logarithm has no zero
-    draw(lag, { scale: { distr: 3 }, values: (u, at) => at.map((v) => (v == null ? "" : took(v))) }, [line("on average", "--accent"), line("at worst", "--warn")], [data.times, data.lag.map(low), data.worst.map(low)]);
+    draw(lag, 200, { scale: { distr: 3 }, values: (u, at) => at.map((v) => (v == null ? "" : took(v))) }, [line("on average", "--accent"), line("at worst", "--warn")], [data.times, data.lag.map(low), data.worst.map(low)]);
   }
 
   const buttons = card.querySelectorAll("button[data-span]");

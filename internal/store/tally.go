@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Activity is what ended within a piece of time.
+type Activity struct {
+	From   time.Time
+	Status map[string]int // operations by status: success, failure, skipped, warning
+	// Followed are the operations that followed a change of the directory, Lag how long they took from its
+	// commit on average, and Worst how long the slowest one did.
+	Followed   int
+	Lag, Worst time.Duration
+}
+
+const (
+	hour = int64(time.Hour / time.Millisecond)
+	// tallyAfter is how long after its end an hour is counted: what ended in it may be recorded a little later.
+	tallyAfter = 5 * time.Minute
+	// tallySlice is how many hours one transaction counts.
+	tallySlice = 24
+	// talliedSetting is up to when the hours are counted, in Unix milliseconds.
+	talliedSetting = "tallied"
+)
+
+// tallied are the columns of a tally, of operations as they ended.
+const tallied = `count(*) as n, count(changed_at) as followed, cast(coalesce(sum(finished_at - changed_at), 0) as bigint) as lag, coalesce(max(finished_at - changed_at), 0) as worst from operations
+	where finished_at is not null and finished_at >= $1 and finished_at < $2 and state in ('applied','skipped','failed','unknown')`
+
+// TallyHourly counts what ended in the hours that are over and have not been counted yet, some of them at a
+// time: the next call goes on. It asks nothing of the database while there is nothing to count.
+func (s *Store) TallyHourly(ctx context.Context) error {
+	end := s.Now().Add(-tallyAfter).UnixMilli()
+	if end -= end % hour; s.counted.Load() >= end {
+		return nil
+	}
+	begin, err := s.tallied(ctx)
+	if err != nil {
+		return err
+	}
+	if begin == 0 {
+		begin, err = read(ctx, s, func(tx *Tx) (first int64, err error) {
+			return first, tx.QueryRow(ctx, "select coalesce(min(finished_at), $1) from operations where finished_at is not null", end).Scan(&first)
+		})
+		if err != nil {
+			return err
+		}
+		begin -= begin % hour
+	}
+	until := min(end, begin+tallySlice*hour)
+	err = s.Write(ctx, func(tx *Tx) error {
+		if begin < until {
+			if _, err := tx.Exec(ctx, `insert into tallies (hour, app_id, status, n, followed, lag, worst)
+				select finished_at - finished_at % 3600000, app_id, status, `+tallied+` group by 1, 2, 3 on conflict do nothing`, begin, until); err != nil {
+				return err
+			}
+		}
+		return tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{talliedSetting, strconv.FormatInt(max(begin, until), 10)}}, "on conflict (name) do update set value = excluded.value")
+	})
+	if err != nil {
+		return fmt.Errorf("counting what was done: %w", err)
+	}
+	s.counted.Store(max(begin, until))
+	return nil
+}
+
+func (s *Store) tallied(ctx context.Context) (int64, error) {
+	text, err := s.Setting(ctx, talliedSetting)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// Activity counts what ended between two moments, in pieces of a length, the oldest first. Pieces in
+// which nothing ended are left out. appID "" is all applications. Of pieces that are whole hours from a whole
+// hour on it reads tallies, and only of what has not been tallied the log.
+func (s *Store) Activity(ctx context.Context, appID string, from, until time.Time, piece time.Duration) ([]Activity, error) {
+	begin, end, length := from.UnixMilli(), until.UnixMilli(), piece.Milliseconds()
+	done := int64(0)
+	if begin%hour == 0 && length%hour == 0 {
+		var err error
+		if done, err = s.tallied(ctx); err != nil {
+			return nil, err
+		}
+	}
+	done = min(max(done, begin), end)
+	where, args := "", []any{done, end, begin, length}
+	if appID != "" {
+		where, args = " and app_id = $5", append(args, appID)
+	}
+	var rows []tally
+	err := s.Read(ctx, func(tx *Tx) error {
+		over := slices.Clone(args)
+		over[0], over[1] = begin, done-done%hour // an hour is counted whole or not at all
+		old, err := rowsOf(ctx, tx, scanTally, `select (hour - $3) / $4, status, cast(sum(n) as bigint), cast(sum(followed) as bigint), cast(sum(lag) as bigint), max(worst) from tallies
+			where hour >= $1 and hour < $2`+where+` group by 1, 2`, over...)
+		if err != nil {
+			return err
+		}
+		args[0] = max(over[1].(int64), begin)
+		fresh, err := rowsOf(ctx, tx, scanTally, `select (finished_at - $3) / $4, status, `+tallied+where+` group by 1, 2`, args...)
+		rows = append(old, fresh...)
+		return err
+	})
+	slices.SortStableFunc(rows, func(a, b tally) int { return int(a.piece - b.piece) })
+	var out []Activity
+	for _, r := range rows {
+		at := from.Add(time.Duration(r.piece) * piece)
+		if n := len(out); n == 0 || !out[n-1].From.Equal(at) {
+			out = append(out, Activity{From: at, Status: map[string]int{}})
+		}
+		out[len(out)-1].add(r)
+	}
+	return out, err
+}
+
+// tally is what ended with one status in one piece of time.
+type tally struct {
+	piece, lag, worst int64
+	status            string
+	n, followed       int
+}
+
+func scanTally(row scanner) (t tally, err error) {
+	return t, row.Scan(&t.piece, &t.status, &t.n, &t.followed, &t.lag, &t.worst)
+}
+
+func (a *Activity) add(t tally) {
+	a.Status[t.status] += t.n
+	if t.status != "success" || t.followed == 0 { // what failed has not reached its target
+		return
+	}
+	all := a.Lag*time.Duration(a.Followed) + time.Duration(t.lag)*time.Millisecond
+	a.Followed += t.followed
+	a.Lag, a.Worst = all/time.Duration(a.Followed), max(a.Worst, time.Duration(t.worst)*time.Millisecond)
+}
