@@ -56,6 +56,15 @@ func (c *healthCmd) Run(s *session) error {
 	return nil
 }
 
+// near is the server's address for commands on its own machine.
+func (v *served) near() string {
+	address, err := reachable(strings.TrimPrefix(v.url, "http://"))
+	if err != nil {
+		return v.url
+	}
+	return "http://" + address
+}
+
 // reachable is where a server that listens on an address can be reached from its own machine.
 func reachable(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)

@@ -49,7 +49,7 @@ func (c *serveCmd) Run(s *session) error {
 	schedule := desk.Schedule()
 	server, doors, err := c.open(s, desk, st, schedule.Ready)
 	if err == nil {
-		if err = st.Announce(server.url); err == nil {
+		if err = st.Announce(server.near()); err == nil {
 			err = c.run(s, beside(desk.RunNotifications, schedule.Run), st, server, doors)
 		} else {
 			err = errors.Join(err, server.close())

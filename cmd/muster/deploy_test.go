@@ -2,12 +2,40 @@ package main
 
 import (
 	"encoding/json"
+	goversion "go/version"
 	"io"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// The image is built by a Go that go.mod takes, and runs as nobody that the machine outside knows.
+func TestImage(t *testing.T) {
+	t.Parallel()
+	image, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	needs := "go" + string(regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(module)[1])
+	given := "go" + string(regexp.MustCompile(`(?m)^ARG GO_VERSION=(\S+)$`).FindSubmatch(image)[1])
+	if goversion.Compare(given, needs) < 0 || goversion.Lang(given) != goversion.Lang(needs) {
+		t.Errorf("the image is built by %s, and go.mod needs %s", given, needs)
+	}
+	_, last, _ := strings.Cut(string(image), "\nFROM scratch\n")
+	if user := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindStringSubmatch(last); user == nil || user[1] == "0" {
+		t.Error("the image runs as root, or as a name that is looked up in it")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^(COPY|ADD) (.*)$`).FindAllStringSubmatch(last, -1) {
+		if m[1] == "ADD" || !strings.Contains(m[2], "--from=build") {
+			t.Errorf("%s %s: what is in the image comes from its build", m[1], m[2])
+		}
+	}
+}
 
 // What the service and the container start is what there is.
 func TestDeployedCommands(t *testing.T) {

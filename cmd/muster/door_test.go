@@ -100,3 +100,15 @@ func TestServeRefusesWhatCannotBeMeant(t *testing.T) {
 		}
 	}
 }
+
+// What a command that finds the data directory taken is told to use can be used: an address that stands for all is no place to go to.
+func TestServerIsNear(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"http://[::]:8080": "http://[::1]:8080", "http://0.0.0.0:8080": "http://127.0.0.1:8080", "http://127.0.0.1:8080": "http://127.0.0.1:8080", "http://10.0.0.1:8080": "http://10.0.0.1:8080",
+	} {
+		if got := (&served{url: url}).near(); got != want {
+			t.Errorf("%s is reached at %s, want %s", url, got, want)
+		}
+	}
+}
