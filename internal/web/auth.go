@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/store"
@@ -60,6 +61,30 @@ type principalKey struct{}
 func PrincipalOf(ctx context.Context) *Principal {
 	p, _ := ctx.Value(principalKey{}).(*Principal)
 	return p
+}
+
+// whileAdmitted returns a context that ends when whoever is told something for long may not know it any more: their
+// token was revoked or has expired, their session has ended, their role is another. Work that they began goes on.
+func (s *Server) whileAdmitted(ctx context.Context, r *http.Request, need admin.Role) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	again := r.WithContext(context.WithValue(ctx, noteKey{}, &note{})) // the request's own note is about its beginning
+	go func() {
+		t := time.NewTicker(s.requestTime / 6)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			_, err := s.admit(again, need)
+			if p := admin.Explain(err); p != nil && (p.Code == "unauthorized" || p.Code == "forbidden") {
+				cancel()
+				return
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // admit finds out who sends a request and whether they may. It returns the request with its

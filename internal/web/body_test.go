@@ -51,10 +51,10 @@ func TestSlowBodies(t *testing.T) {
 // What a body asks for may take longer than the body may take to come.
 func TestLongWorkAfterABody(t *testing.T) {
 	t.Parallel()
-	h := openWith(t, 100*time.Millisecond)
+	h := openWith(t, 2*time.Second)
 	target := h.target(t, "  provisioning: {scope: all}\n")
 	h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"ada","attributes":{"name.familyName":"Test","emails":"ada@example.org"}}`).want(t, 201)
-	target.Fail(connectortest.Fault{Method: "POST", Path: "Users", Delay: 500 * time.Millisecond})
+	target.Fail(connectortest.Fault{Method: "POST", Path: "Users", Delay: 4 * time.Second})
 	r := h.as(admin.Operator, http.MethodPost, "/api/v1/applications/target/cycles", "{}").want(t, 200)
 	if r.doc["failed"] != float64(0) {
 		t.Errorf("the cycle ended with %s", r.text)

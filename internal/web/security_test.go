@@ -2,12 +2,14 @@ package web_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/connector/connectortest"
@@ -151,4 +153,47 @@ func (c *counting) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	return n, nil
+}
+
+// Who may not listen any more is told nothing more, also by what began before: a token that was revoked, a session that was ended.
+func TestStreamsEndWithTheRight(t *testing.T) {
+	t.Parallel()
+	h := openWith(t, 3*time.Second)
+	h.target(t, "")
+	h.join("ada", admin.Owner)
+	b := h.browser().enter("ada")
+	made, err := h.desk.CreateToken(t.Context(), admin.TokenRequest{Role: string(admin.Reader), Name: "listener"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := ""
+	for _, c := range b.http.Jar.Cookies(at) {
+		cookie += c.Name + "=" + c.Value + "; "
+	}
+	var streams []*http.Response
+	for _, path := range []string{"/api/v1/logs/follow", "/api/v1/applications/target/events"} {
+		streams = append(streams, h.send(made.Secret, http.MethodGet, path, ""), h.send("", http.MethodGet, path, "", "Cookie", cookie))
+	}
+	if _, err := h.desk.RevokeToken(t.Context(), "listener"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.desk.EndAdministratorSessions(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range streams {
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", res.Request.URL, res.StatusCode)
+		}
+		tooLong := time.AfterFunc(20*time.Second, func() { res.Body.Close() })
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Errorf("%s goes on: %v", res.Request.URL, err)
+		}
+		tooLong.Stop()
+		res.Body.Close()
+	}
+	h.as(admin.Reader, http.MethodGet, "/api/v1/status", "").want(t, 200)
 }

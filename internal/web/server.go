@@ -188,11 +188,16 @@ func route[I, O any](s *Server, op huma.Operation, do func(context.Context, *adm
 			return
 		}
 		in := admitted.Context()
-		if op.Metadata[longKey] == nil {
-			var cancel context.CancelFunc
+		var cancel context.CancelFunc
+		switch {
+		case op.Metadata[longKey] == nil:
 			in, cancel = context.WithTimeout(in, s.requestTime)
-			defer cancel()
+		case op.Method == http.MethodGet:
+			in, cancel = s.whileAdmitted(in, r, need)
+		default:
+			in, cancel = context.WithCancel(in)
 		}
+		defer cancel()
 		ctx = huma.WithContext(ctx, in)
 		if !s.again(ctx, &op, next) {
 			next(ctx)
