@@ -490,6 +490,7 @@ func (d *dispatcher) take1(f finished) {
 	d.gaveUp(w.Operation)
 	d.noteJoins(w.Operation, -1)
 	d.took(&f)
+	d.supersede(&f)
 	if f.check != nil {
 		d.checks = append(d.checks, f.check)
 		d.run.progress("applying", 1)

@@ -213,3 +213,18 @@ func TestNameOfALeaver(t *testing.T) {
 		w.again()
 	})
 }
+
+// TestExchangeAtATargetThatShowsChangesLate: the name in between is looked for in vain when the last one has come, and what is
+// remembered is the last one.
+func TestExchangeAtATargetThatShowsChangesLate(t *testing.T) {
+	w := onSQLite(t)
+	ids := four(w)
+	w.target.Behave(func(b *connectortest.Behaviour) { b.StaleReads, b.EmptyUpdate = 1, true })
+	w.exchange(true, "ada", "bob")
+	w.expect(w.sync(), map[string]int{"update": 3})
+	w.named(ids, map[string]string{"ada": "bob", "bob": "ada"})
+	w.exchange(true, "ada", "bob", "cleo")
+	w.expect(w.sync(), map[string]int{"update": 4})
+	w.named(ids, map[string]string{"bob": "bob", "ada": "cleo", "cleo": "ada"})
+	w.again()
+}

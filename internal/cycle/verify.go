@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
@@ -70,6 +71,28 @@ func (d *dispatcher) lookAgain(ctx context.Context) error {
 		d.settled(c, false)
 	}
 	return nil
+}
+
+// supersede is for the checks of an object that one more operation has changed since: the name in between, when people
+// exchange theirs. What that one set is not looked for any more, and what is recorded last is the link that it left.
+func (d *dispatcher) supersede(f *finished) {
+	if f.result.Link == nil {
+		return // not carried out: the object is as the earlier one left it
+	}
+	d.checks = slices.DeleteFunc(d.checks, func(c *check) bool {
+		if c.work.Kind != f.work.Kind || c.work.Source.ID != f.work.Source.ID {
+			return false
+		}
+		c.change.Edits = slices.DeleteFunc(slices.Clone(c.change.Edits), func(e attr.Edit) bool {
+			return slices.ContainsFunc(f.work.Edits, func(later attr.Edit) bool { return later.Path == e.Path })
+		})
+		c.result.Link = nil
+		over := len(c.change.Edits) == 0 && !c.members()
+		if over {
+			d.unrecorded = append(d.unrecorded, c.result)
+		}
+		return over
+	})
 }
 
 func (c *check) members() bool { return len(c.change.Add)+len(c.change.Remove) > 0 }
