@@ -102,6 +102,7 @@ func (s *Schedule) wake(ctx context.Context) error {
 	if err := s.engine.Store.LetIn(ctx, false); err != nil {
 		return err
 	}
+	s.engine.Store.EndOwedLeases(ctx)
 	slots, err := s.engine.Store.Slots(ctx)
 	if err != nil {
 		return err
@@ -109,8 +110,14 @@ func (s *Schedule) wake(ctx context.Context) error {
 	now := s.engine.Store.Now()
 	var apps []string
 	for _, slot := range slots {
-		if t := s.worried(slot.AppID); slot.Trouble == nil {
-			slot.Trouble = t
+		if t := s.worried(slot.AppID); slot.Trouble == nil && t != nil {
+			now := *t
+			if s.engine.Store.SetTrouble(ctx, slot.AppID, t) == nil {
+				// The database takes what it refused: there is nothing to wait for any more.
+				s.worries(slot.AppID, nil)
+				now.RetryAt = time.Time{}
+			}
+			slot.Trouble = &now
 		}
 		if why := due(slot, now); why != "" {
 			s.engine.Log.Debug("due", "app", slot.AppID, "reason", why)

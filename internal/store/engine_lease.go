@@ -37,11 +37,25 @@ func (s *Store) Lease(ctx context.Context, appID, holder, node string, holds tim
 
 // EndLease gives the right back, when it is still the holder's.
 func (s *Store) EndLease(ctx context.Context, appID, holder string) error {
-	holder = s.instance + "/" + holder
-	return s.Write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `delete from leases where app_id = $1 and holder = $2`, appID, holder)
+	full := s.instance + "/" + holder
+	err := s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `delete from leases where app_id = $1 and holder = $2`, appID, full)
 		return err
 	})
+	if err != nil {
+		s.owed.Store(holder, appID)
+	}
+	return err
+}
+
+// EndOwedLeases gives back those that could not be given back when it was time, because the database took nothing: nobody
+// need wait for them to run out.
+func (s *Store) EndOwedLeases(ctx context.Context) {
+	for holder, appID := range s.owed.Range {
+		if s.EndLease(ctx, appID.(string), holder.(string)) == nil {
+			s.owed.Delete(holder)
+		}
+	}
 }
 
 // leased reports whether a living process has an application's lease.

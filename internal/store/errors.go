@@ -98,6 +98,8 @@ func explainSQLite(code int, dir string) *Error {
 		return &Error{Kind: ErrBusy, Reason: "Muster's database in " + dir + " is locked by another program", Next: "close what has it open and try again"}
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
 		return &Error{Kind: ErrReadOnly, Reason: "Muster's database in " + dir + " cannot be written", Next: "check the owner and the permissions of the directory and of what is in it"}
+	case sqlite3.SQLITE_IOERR:
+		return &Error{Kind: ErrReadOnly, Reason: "Muster's database in " + dir + " cannot be read or written: the disk refuses it", Next: "see what the machine says of the disk; a file system with errors is made read-only"}
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return damaged(dir)
 	case sqlite3.SQLITE_FULL:

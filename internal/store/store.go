@@ -57,6 +57,7 @@ type Store struct {
 	queries  atomic.Int64
 	counted  atomic.Int64 // up to when the hours are counted, see [Store.TallyHourly]
 	instance string       // names this opening of the store, for leases
+	owed     sync.Map     // leases that are over and could not be given back: application by holder
 	closed   atomic.Bool
 
 	statistics statistics // of PostgreSQL
