@@ -62,10 +62,10 @@ func (m *model) takenNames() {
 		more = false
 		for _, p := range m.people {
 			id := m.holder(p)
-			if in, _ := m.in(p); !in || id == "" || m.blocked[p] {
+			if in, _ := m.in(p); !in || id == "" || m.blocked[p] || p.turns("userName") || p.turned.KeepsOut() {
 				continue
 			}
-			if by := owner[id]; by != nil && !m.blocked[by] {
+			if by := owner[id]; by != nil && !m.blocked[by] && !by.turns("userName") && !by.turned.KeepsOut() {
 				if in, _ := m.in(by); in {
 					continue // gives it up
 				}
@@ -73,6 +73,15 @@ func (m *model) takenNames() {
 			m.blocked[p], more = true, true
 		}
 	}
+}
+
+// turns reports whether the value of a target's attribute that somebody is to have was turned down.
+func (p *person) turns(path string) bool {
+	if p.turned == nil {
+		return false
+	}
+	_, is := p.turned.Wanted[path]
+	return is
 }
 
 // at is where a group is at the target, "" when it is not there: the one that names it as its own, else
@@ -83,6 +92,9 @@ func (m *model) at(g *team) string {
 		if m.target.Group(id)["externalId"] == g.id {
 			ids = append(ids, id)
 		}
+	}
+	if len(ids) > 1 && g.renamed {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == g.foreign })
 	}
 	switch {
 	case len(ids) > 1:
@@ -140,18 +152,18 @@ func (m *model) attributes(p *person, doc map[string]any) {
 	if in, _ := m.in(p); !in || m.blocked[p] {
 		return
 	}
-	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) {
+	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) && !p.turns("userName") {
 		m.t.Errorf("%s is called %s", p.name, name)
 	}
 	title, _ := doc["title"].(string)
-	if want, known := titles[m.titles].makes(p.title); known && title != want && (p.title != "" || title != "Before") {
+	if want, known := titles[m.titles].makes(p.title); known && title != want && !p.turns("title") && (p.title != "" || title != "Before") {
 		m.t.Errorf("%s has title %q, want %q", p.name, title, want)
 	}
 	ext, _ := doc[directory.Enterprise].(map[string]any)
-	if ext["department"] != p.department {
+	if ext["department"] != p.department && !p.turns(directory.Enterprise+":department") {
 		m.t.Errorf("%s has department %v, want %s", p.name, ext["department"], p.department)
 	}
-	if boss := p.manager; boss != nil && boss.may == on {
+	if boss := p.manager; boss != nil && boss.may == on && !p.turns(directory.Enterprise+":manager.value") {
 		if in, _ := m.in(boss); in {
 			manager, _ := ext["manager"].(map[string]any)
 			if manager["value"] != m.accountOf(boss) {
@@ -174,18 +186,26 @@ func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
 	if g.may &= is; !done || g.may != on || g.role != "User" || g.gone {
 		return
 	}
-	if name := m.target.Group(id)["displayName"]; name != g.name {
+	if name := m.target.Group(id)["displayName"]; name != g.name && (g.turned == nil || g.turned.Wanted["displayName"] == nil) {
 		m.t.Errorf("group %s is called %v", g.name, name)
 	}
 	there := m.target.Members(id)
 	belongs := map[string]bool{}
+	for p := range g.aside {
+		id := m.accountOf(p)
+		in, _ := m.in(p)
+		if in = in && slices.Contains(g.flat(), p); in == slices.Contains(there, id) || id == "" {
+			delete(g.aside, p) // as if nothing had been
+		}
+		belongs[id] = true
+	}
 	for _, p := range g.flat() {
 		ids := accounts[p.mail]
 		if len(ids) == 0 {
 			continue
 		}
 		belongs[ids[0]] = true
-		if in, _ := m.in(p); in && p.may == on && !slices.Contains(there, ids[0]) {
+		if in, _ := m.in(p); in && p.may == on && !g.aside[p] && !slices.Contains(there, ids[0]) {
 			m.t.Errorf("%s is missing in %s", p.name, g.name)
 		}
 	}
@@ -193,6 +213,23 @@ func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
 		doc := m.target.User(account)
 		if _, stranger := m.strangers[account]; !stranger && !belongs[account] && doc["active"] == true && !g.adopted && !g.loose {
 			m.t.Errorf("%v does not belong to %s", doc["userName"], g.name)
+		}
+	}
+}
+
+// show tells what the cycles did to some people and groups.
+func (m *model) show(names string) {
+	if names == "" {
+		return
+	}
+	cycles, err := m.store.Cycles(m.t.Context(), m.app.ID, "", 1000)
+	m.must(err)
+	slices.Reverse(cycles)
+	for _, c := range cycles {
+		for _, o := range m.operations(c.ID) {
+			if slices.Contains(strings.Split(names, ","), o.Source.Name) {
+				m.t.Logf("%s: %s %s %s (%s), account %s %s: %s %v +%v -%v %v", c.Type, o.State, o.Action, o.Source.Name, o.Source.ID, o.Target.ID, o.Target.Name, o.Reason, o.Edits, o.Add, o.Remove, o.Error)
+			}
 		}
 	}
 }

@@ -202,6 +202,7 @@ var moves = []move{
 	}},
 	{3, "plan", (*model).plan},
 	{4, "held", (*model).held1},
+	{5, "undo", (*model).undo1},
 	{2, "restart", func(m *model) string {
 		scope := m.pick("escrow", "watermark", "links", "all")
 		m.must(m.store.Restart(m.t.Context(), m.app.ID, scope))
@@ -523,62 +524,4 @@ func (m *model) plan() string {
 		m.t.Errorf("a plan sent %d writes", n)
 	}
 	return fmt.Sprint(plan.Summary)
-}
-
-// freed is a name of somebody who is no longer in the directory, whose account may still have it; "" when there is none.
-func (m *model) freed() string {
-	for _, p := range m.people {
-		taken := func(x *person) bool { return x != p && x.name == p.name }
-		if p.purged && p.may&(foreignOn|foreignOff) == 0 && !slices.ContainsFunc(m.people, taken) {
-			return p.name
-		}
-	}
-	return ""
-}
-
-// swap lets two people exchange their names, or three hand them on in a circle.
-func (m *model) swap() string {
-	var who []*person
-	for _, p := range m.there() {
-		if in, _ := m.in(p); in && p.may == on && len(who) < 2+m.serial%2 {
-			who = append(who, p)
-		}
-	}
-	if len(who) < 2 {
-		return ""
-	}
-	m.serial++
-	names := make([]string, len(who))
-	between := func(i int) string { return fmt.Sprintf("Between%d-%d", m.serial, i) }
-	for i, p := range who {
-		names[i] = p.name
-		m.set(p.name, "userName", between(i))
-	}
-	for i, p := range who {
-		p.name = names[(i+1)%len(names)]
-		m.set(between(i), "userName", p.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// held1 approves or rejects one operation that is held.
-func (m *model) held1() string {
-	held := m.held()
-	if len(held) == 0 {
-		return ""
-	}
-	o := held[m.rnd.IntN(len(held))]
-	if m.rnd.IntN(2) == 0 {
-		m.approve(o)
-		m.approved = true
-		return fmt.Sprintf("approved %s %s", o.Action, o.Source.Name)
-	}
-	m.reject(o)
-	for _, p := range m.people {
-		p.rejected = p.rejected || p.id == o.Source.ID
-	}
-	for _, g := range m.teams {
-		g.loose = g.loose || g.id == o.Source.ID
-	}
-	return fmt.Sprintf("rejected %s %s", o.Action, o.Source.Name)
 }

@@ -425,6 +425,38 @@ func TestUndoStoppedAnywhere(t *testing.T) {
 	}
 }
 
+// TestUndoneMembershipReturns: whoever was put out of a group by an undo is in it again when they have left the scope and
+// returned, and not before.
+func TestUndoneMembershipReturns(t *testing.T) {
+	onEach(t, func(w *world) {
+		small(w)
+		w.user("dora")
+		w.join("Engineering", "dora")
+		done := w.sync()
+		w.expect(w.undo(done.Cycle.ID, "dora"), map[string]int{"disable": 1, "update": 1})
+		w.groupMembers("Engineering", "ada", "bob", "cleo")
+		w.set("dora", "active", false)
+		w.sync()
+		w.set("dora", "active", true)
+		w.expect(w.sync(), map[string]int{"enable": 1, "update": 1})
+		w.groupMembers("Engineering", "ada", "bob", "cleo", "dora")
+		w.again()
+		// Of somebody who stays, the membership alone: it is not proposed again.
+		w.leave("Engineering", "dora")
+		w.user("emil")
+		w.group("Others", "dora", "emil")
+		w.assign("Others")
+		w.sync()
+		w.join("Engineering", "dora")
+		done = w.sync()
+		w.expect(w.undo(done.Cycle.ID, "dora"), map[string]int{"update": 1})
+		w.sync(reconcile)
+		w.groupMembers("Engineering", "ada", "bob", "cleo")
+		w.groupMembers("Others", "dora", "emil")
+		w.again()
+	})
+}
+
 // TestUndoOfTwoOperations: what a cycle did to one object in several steps is taken back as a whole.
 func TestUndoOfTwoOperations(t *testing.T) {
 	d := &provision.Done{}

@@ -253,6 +253,11 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 			return err
 		}
 	}
+	if o.Kind == directory.KindUser && r.Link != nil && r.Link.Enabled && o.Cause == provision.Returned {
+		if err := tx.letBack(ctx, o.AppID, o.Source.ID); err != nil {
+			return err
+		}
+	}
 	if o.Kind == directory.KindUser && r.Link != nil && !r.Link.Enabled {
 		if err := tx.doubtMembershipsOf(ctx, o.AppID, o.Source.ID); err != nil {
 			return err
@@ -368,6 +373,19 @@ func (tx *Tx) gone(ctx context.Context, appID string, users []string) error {
 // doubtMembershipsOf notes that the target may have dropped the memberships of an account that is off.
 func (tx *Tx) doubtMembershipsOf(ctx context.Context, appID, user string) error {
 	_, err := tx.Exec(ctx, `update link_members set stale = true where app_id = $1 and user_id = $2`, appID, user)
+	return err
+}
+
+// letBack forgets which groups an undo put somebody out of who had left the scope since and is back, and has
+// them looked at.
+func (tx *Tx) letBack(ctx context.Context, appID, user string) error {
+	const out = ` from link_members where app_id = $1 and user_id = $2 and origin = 'out'`
+	_, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason) select app_id, 'group', group_id, user_id, $3, 'the member is back'`+out+`
+		on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, user, tx.now())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `delete`+out, appID, user)
 	return err
 }
 
