@@ -184,7 +184,10 @@ func (v *visitor) choose(label, value string) {
 		v.arrowTo("choosing "+value, fmt.Sprintf(`document.activeElement.value === %q`, value))
 		return
 	}
-	v.run("choosing "+value, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.SetValue(input(label), value, chromedp.BySearch))
+	v.run("choosing "+value, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.SetValue(input(label), value, chromedp.BySearch),
+		chromedp.ActionFunc(func(ctx context.Context) error { // a person's choice is told to the page
+			return evaluate(ctx, fmt.Sprintf(`document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE, null).singleNodeValue.dispatchEvent(new Event("change", {bubbles: true}))`, input(label)), nil)
+		}))
 }
 
 // arrowTo presses the arrow keys until a condition holds: first upwards, to where the choice begins.

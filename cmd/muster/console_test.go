@@ -358,7 +358,6 @@ func slackByOAuth(t *testing.T, keyboard bool) {
 	v.choose("Provisioning Mode", "automatic")
 	v.fill("SCIM endpoint", scim)
 	v.choose("Credentials", "oauth2_authorization_code")
-	v.click("OAuth app")
 	v.fill("Client ID", slackemulator.DefaultClientID)
 	v.fill("Client Secret", slackemulator.DefaultClientSecret)
 	v.fill("Authorization endpoint", origin+"/oauth/v2/authorize")
@@ -414,4 +413,71 @@ func slackByOAuth(t *testing.T, keyboard bool) {
 	v.open("/applications/slack")
 	v.click("Provisioning activity of this cycle")
 	v.sees("Provisioning logs")
+}
+
+// TestCredentialsOfEveryKind sets a connection up with each kind of credentials that the gallery's SCIM 2.0 takes: the page asks
+// for what that kind has, keeps secrets to itself, and leaves nothing of another kind behind.
+func TestCredentialsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.desk.AddApplication(t.Context(), "scim2", "wiki"); err != nil {
+		t.Fatal(err)
+	}
+	v := visit(t, w.base)
+	auth := func() provision.Auth {
+		t.Helper()
+		app, err := w.desk.Application(t.Context(), "wiki")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return app.Connection.Auth
+	}
+	save := func(next string) {
+		t.Helper()
+		v.clickIn(`//section[@id="connection"]`, "Save")
+		v.sees(next)
+	}
+	v.open("/applications/wiki/provisioning")
+	v.lacks("User name")
+	v.fill("SCIM endpoint", w.scim)
+	v.choose("Credentials", provision.Basic)
+	v.fill("User name", "muster")
+	v.fill("Password", "s3cret-word")
+	v.lacks("Authorization token")
+	save("Next: Test Connection.")
+	if a := auth(); a.Type != provision.Basic || a.Username != "muster" {
+		t.Errorf("the credentials are %+v", a)
+	}
+	v.lacks("s3cret-word")
+	v.choose("Credentials", provision.ClientCredentials)
+	v.fill("Client ID", "id-1")
+	v.fill("Client Secret", "s3cret-word")
+	v.fill("Token endpoint", strings.TrimSuffix(w.scim, "/scim/v2/")+"/token")
+	v.fill("Scopes", "users:write groups:write")
+	save("Next: Test Connection.")
+	if a := auth(); a.Type != provision.ClientCredentials || a.Username != "" || a.ClientID != "id-1" || len(a.Scopes) != 2 {
+		t.Errorf("the credentials are %+v", a)
+	}
+	v.choose("Credentials", provision.Header)
+	v.fill("Name of the header", "X-Api-Key")
+	v.fill("Authorization token", "t0ken")
+	v.fill("Requests a second", "2.5")
+	v.fill("and updates past", "50%")
+	save("Next: Test Connection.")
+	app, err := w.desk.Application(t.Context(), "wiki")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := app.Connection.Auth; a.Header != "X-Api-Key" || a.ClientID != "" || a.TokenURL != "" || a.Scopes != nil {
+		t.Errorf("the credentials are %+v", a)
+	}
+	if app.Connection.Limits.RequestsPerSecond != 2.5 || app.Provisioning.Hold.Updates.Share != 50 {
+		t.Errorf("the limits are %+v, %+v", app.Connection.Limits, app.Provisioning.Hold)
+	}
+	v.choose("Credentials", provision.JWTAssertion)
+	save("correct this and save again; nothing was changed")
+	v.sees("Private key") // what was chosen is still chosen
+	if a := auth(); a.Type != provision.Header {
+		t.Errorf("a form that was refused has changed the credentials: %+v", a)
+	}
 }

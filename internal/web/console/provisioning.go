@@ -1,7 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"encoding"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -75,7 +77,11 @@ func (c *console) saveProvisioning(rq *request) error {
 	if err != nil {
 		return err
 	}
-	err = rq.desk.EditApplication(rq.Context(), rq.PathValue("app"), get("version"), secretsOf(get), func(app *provision.Application) error {
+	app, err := rq.desk.Application(rq.Context(), rq.PathValue("app"))
+	if err != nil {
+		return err
+	}
+	err = rq.desk.EditApplication(rq.Context(), app.ID, get("version"), secretsOf(get, kindOfAuth(app.Connection.Auth)), func(app *provision.Application) error {
 		return settingsOf(app, get)
 	})
 	if err != nil {
@@ -102,7 +108,7 @@ func nextAfterSave(get func(string) string) string {
 	switch {
 	case get("auth.type") == byOAuth && get("client_secret") != "":
 		return "Next: Authorize."
-	case get("token") != "":
+	case get("token")+get("password")+get("client_secret")+get("key") != "":
 		return "Next: Test Connection."
 	case get("status") == "on":
 		return "Provisioning is on: cycles run at once on every change and at each interval."
@@ -119,12 +125,6 @@ type setting struct {
 // settings are the inputs of the provisioning page. A form that lacks one leaves it as it is.
 var settings = []setting{
 	{"endpoint", func(a *provision.Application, s string) error { a.Connection.Endpoint = s; return nil }},
-	{"auth.type", func(a *provision.Application, s string) error { a.Connection.Auth.Type = s; return nil }},
-	{"auth.client_id", func(a *provision.Application, s string) error { return ofOAuth(a, s, &a.Connection.Auth.ClientID) }},
-	{"auth.authorize_url", func(a *provision.Application, s string) error {
-		return ofOAuth(a, s, &a.Connection.Auth.AuthorizeURL)
-	}},
-	{"auth.token_url", func(a *provision.Application, s string) error { return ofOAuth(a, s, &a.Connection.Auth.TokenURL) }},
 	{"notify.email", func(a *provision.Application, s string) error { a.Provisioning.Notify.Email = s; return nil }},
 	{"scope", func(a *provision.Application, s string) error { a.Provisioning.Scope = s; return nil }},
 	{"interval", func(a *provision.Application, s string) error { return into("interval", s, &a.Provisioning.Interval) }},
@@ -143,6 +143,18 @@ var settings = []setting{
 	{"hold.window", func(a *provision.Application, s string) error {
 		return into("window", s, &a.Provisioning.Hold.Window)
 	}},
+	{"hold.updates", func(a *provision.Application, s string) error {
+		return into("updates", s, &a.Provisioning.Hold.Updates)
+	}},
+	{"limits.requests_per_second", func(a *provision.Application, s string) error {
+		return decimal("requests a second", s, &a.Connection.Limits.RequestsPerSecond)
+	}},
+	{"limits.burst", func(a *provision.Application, s string) error {
+		return whole("requests in a burst", cmp.Or(s, "0"), &a.Connection.Limits.Burst)
+	}},
+	{"limits.concurrency", func(a *provision.Application, s string) error {
+		return whole("requests at the same time", cmp.Or(s, "0"), &a.Connection.Limits.Concurrency)
+	}},
 	{"drift.attributes", func(a *provision.Application, s string) error { a.Provisioning.Drift.Attributes = s; return nil }},
 	{"drift.members", func(a *provision.Application, s string) error { a.Provisioning.Drift.Members = s; return nil }},
 	{"drift.accounts", func(a *provision.Application, s string) error { a.Provisioning.Drift.Accounts = s; return nil }},
@@ -153,24 +165,9 @@ var settings = []setting{
 // byOAuth is the kind of credentials that a person allows in a browser.
 const byOAuth = "oauth2_authorization_code"
 
-// ofOAuth takes what belongs to OAuth alone; beside other credentials it is left out.
-func ofOAuth(app *provision.Application, text string, into *string) error {
-	if *into = text; app.Connection.Auth.Type != byOAuth {
-		*into = ""
-	}
-	return nil
-}
-
-// secretsOf are the secrets that the form gives for the kind of credentials that it chooses.
-func secretsOf(get func(string) string) map[string]string {
-	if get("auth.type") == byOAuth {
-		return map[string]string{"client_secret": strings.TrimSpace(get("client_secret"))}
-	}
-	return map[string]string{"token": strings.TrimSpace(get("token"))}
-}
-
 // settingsOf reads the form into the application.
 func settingsOf(app *provision.Application, get func(string) string) error {
+	credentialsOf(app, get)
 	for _, s := range settings {
 		if get("has "+s.name) == "" {
 			continue
@@ -203,6 +200,27 @@ func whole(what, text string, v *int) error {
 	*v = n
 	return nil
 }
+
+// decimal reads a number; nothing is none, which leaves it to the template.
+func decimal(what, text string, v *float64) error {
+	n, err := strconv.ParseFloat(cmp.Or(text, "0"), 64)
+	if err != nil {
+		return &admin.Problem{Exit: admin.ExitUsage, Code: "configuration", Message: what + " wants a number", Next: "correct this and save again; nothing was changed"}
+	}
+	*v = n
+	return nil
+}
+
+// none writes a number, and none for zero.
+func none[T int | float64](n T) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// ofTemplate says what a limit is that is left empty.
+const ofTemplate = "Empty: the template's."
 
 // test tries the connection and shows what it says, on the page where it is set up.
 func (c *console) test(rq *request) error {

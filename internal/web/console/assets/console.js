@@ -144,3 +144,9 @@ document.addEventListener("htmx:oobAfterSwap", (e) => {
   if (said.children.length > 0) field.setAttribute("aria-invalid", "true");
   else field.removeAttribute("aria-invalid");
 });
+
+// The credentials show what the kind that is chosen has.
+document.addEventListener("change", (e) => {
+  if (e.target.name !== "auth.type") return;
+  for (const field of document.querySelectorAll("[data-auth]")) field.hidden = !field.dataset.auth.split(" ").includes(e.target.value);
+});
