@@ -62,7 +62,7 @@ func (m *model) takenNames() {
 		more = false
 		for _, p := range m.people {
 			id := m.holder(p)
-			if in, _ := m.in(p); !in || id == "" || m.blocked[p] || p.turns("userName") || p.turned.KeepsOut() {
+			if in, _ := m.in(p); !in || id == "" || m.blocked[p] || p.turns("userName") && m.accountOf(p) != "" || p.turned.KeepsOut() {
 				continue
 			}
 			if by := owner[id]; by != nil && !m.blocked[by] && !by.turns("userName") && !by.turned.KeepsOut() {

@@ -117,6 +117,9 @@ func (r *run) adopt(ctx context.Context) error {
 		}
 	}
 	if len(differ) > 0 {
+		if err := r.withdraw(ctx, now); err != nil {
+			return err
+		}
 		sort.Strings(differ)
 		return &ErrPlanStale{ID: plan.ID, Changes: differ}
 	}
@@ -130,6 +133,21 @@ func (r *run) adopt(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// withdraw drops what a plan to undo that does not hold would have people asked about: nobody wants it as it is now. What
+// a cycle holds back is due whatever was planned, and stays.
+func (r *run) withdraw(ctx context.Context, due map[string]*store.Operation) error {
+	if r.undone == nil {
+		return nil
+	}
+	var held []string
+	for _, o := range due {
+		if o.State == store.Held {
+			held = append(held, o.ID)
+		}
+	}
+	return r.engine.Store.AddOperations(ctx, nil, held, nil)
 }
 
 // outline returns what a cycle or a plan is to do, by a line that two of them share when they mean

@@ -340,6 +340,36 @@ func TestUndoPlanGoesStale(t *testing.T) {
 	}
 }
 
+// TestUndoPlanGoesStaleHeld: nobody is asked to approve what a plan that does not hold any more would have done.
+func TestUndoPlanGoesStaleHeld(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	w.app.Provisioning.Hold.Removals = 10
+	names := make([]string, 30)
+	for i := range names {
+		names[i] = fmt.Sprintf("n%02d", i)
+		w.user(names[i])
+	}
+	w.group("New", names...)
+	w.assign("New")
+	done := w.sync()
+	plan := w.planUndo(done.Cycle.ID)
+	w.target.RemoveUser(w.target.UserID("n07"))
+	var stale *cycle.ErrPlanStale
+	if _, err := w.trySync(func(o *cycle.Options) { o.PlanID = plan.ID }); !errors.As(err, &stale) {
+		t.Fatal(err)
+	}
+	held, err := w.store.HeldOperations(t.Context(), w.app.ID)
+	if err != nil || len(held) != 0 {
+		t.Errorf("%d are held, %v", len(held), err)
+	}
+	if x := w.explained("n01"); x.Rejected != nil {
+		t.Errorf("turned down although nothing was undone: %+v", x.Rejected)
+	}
+	w.sync(func(o *cycle.Options) { o.ApproveHeld = true })
+	w.active("n01", true)
+}
+
 // TestUndoOfAdoption: the account's own values come back; it was not Muster that made it.
 func TestUndoOfAdoption(t *testing.T) {
 	w := onSQLite(t)
