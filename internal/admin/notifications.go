@@ -158,10 +158,15 @@ func messageOf(m *store.Message, webhooks map[string]string) MessageStatus {
 // SetMail sets how messages are mailed. An empty password keeps the one that there is, as long as it
 // goes to the same host and port.
 func (d *Desk) SetMail(ctx context.Context, m store.Mail, password string) error {
+	return d.SetMailIf(ctx, "", m, password)
+}
+
+// SetMailIf is [Desk.SetMail] while the settings are at a version that match names.
+func (d *Desk) SetMailIf(ctx context.Context, match string, m store.Mail, password string) error {
 	if err := notify.CheckMail(m); err != nil {
 		return usage(string(store.ErrInvalid), "correct it and set the mail again", "the mail cannot be set so: %v", err)
 	}
-	return d.store.SetMail(ctx, d.by, &m, password)
+	return d.store.SetMailIf(ctx, d.by, match, &m, password)
 }
 
 // RemoveMail ends mailing, and forgets the password.

@@ -116,11 +116,16 @@ func shortened(s string, to int) string {
 // SetSingleSignOn sets single sign-on up. What is left empty gets its default; a secret that is nil
 // stays as it is, and an empty one is that of a public client.
 func (d *Desk) SetSingleSignOn(ctx context.Context, o store.SingleSignOn, secret *string) (SignIn, error) {
+	return d.SetSingleSignOnIf(ctx, "", o, secret)
+}
+
+// SetSingleSignOnIf is [Desk.SetSingleSignOn] while the settings are at a version that match names.
+func (d *Desk) SetSingleSignOnIf(ctx context.Context, match string, o store.SingleSignOn, secret *string) (SignIn, error) {
 	o, err := CompleteSingleSignOn(o)
 	if err != nil {
 		return SignIn{}, err
 	}
-	if err := d.store.SetSingleSignOn(ctx, d.by, &o, secret); err != nil {
+	if err := d.store.SetSingleSignOnIf(ctx, d.by, match, &o, secret); err != nil {
 		return SignIn{}, err
 	}
 	return d.SignIn(ctx)

@@ -288,7 +288,9 @@ func (tx *Tx) setting(ctx context.Context, name string) (string, error) {
 
 // SetSetting keeps a value under a name.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
-	return s.Write(ctx, func(tx *Tx) error {
-		return tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{name, value}}, "on conflict (name) do update set value = excluded.value")
-	})
+	return s.Write(ctx, func(tx *Tx) error { return tx.set(ctx, name, value) })
+}
+
+func (tx *Tx) set(ctx context.Context, name, value string) error {
+	return tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{name, value}}, "on conflict (name) do update set value = excluded.value")
 }

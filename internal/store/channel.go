@@ -31,7 +31,6 @@ type Mail struct {
 func (m Mail) endpoint() string { return "smtp://" + net.JoinHostPort(m.Host, strconv.Itoa(m.Port)) }
 
 const (
-	mailSetting  = "mail"
 	mailOwner    = "mail"
 	mailPassword = "password"
 	hookSecret   = "secret"
@@ -44,7 +43,7 @@ func (s *Store) Mail(ctx context.Context) (*Mail, error) {
 }
 
 func (tx *Tx) mail(ctx context.Context) (*Mail, error) {
-	text, err := tx.setting(ctx, mailSetting)
+	text, err := tx.setting(ctx, MailSetting)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -58,7 +57,15 @@ func (tx *Tx) mail(ctx context.Context) (*Mail, error) {
 // SetMail sets how messages are mailed; nil mails none from now on. An empty password keeps the sealed
 // one, which is refused when host or port have changed: it would be sent to somebody else.
 func (s *Store) SetMail(ctx context.Context, by Actor, m *Mail, password string) error {
+	return s.SetMailIf(ctx, by, "", m, password)
+}
+
+// SetMailIf is [Store.SetMail] while the settings are at a version that match names; "" asks for nothing.
+func (s *Store) SetMailIf(ctx context.Context, by Actor, match string, m *Mail, password string) error {
 	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.settingAt(ctx, MailSetting, match, "the mail"); err != nil {
+			return err
+		}
 		before, err := tx.mail(ctx)
 		if err != nil {
 			return err
@@ -69,19 +76,19 @@ func (s *Store) SetMail(ctx context.Context, by Actor, m *Mail, password string)
 					return fmt.Errorf("removing the mail settings: %w", err)
 				}
 			}
-			return tx.audit(ctx, by, "delete", subject{"setting", mailSetting, mailSetting}, plainDocument(before), nil)
+			return tx.audit(ctx, by, "delete", subject{"setting", MailSetting, MailSetting}, plainDocument(before), nil)
 		}
 		if err := tx.mailSecret(ctx, *m, password); err != nil {
 			return err
 		}
-		if err := tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{mailSetting, jsonText(m)}}, "on conflict (name) do update set value = excluded.value"); err != nil {
+		if err := tx.set(ctx, MailSetting, jsonText(m)); err != nil {
 			return err
 		}
 		after := plainDocument(m)
 		if password != "" {
 			after["password"] = "given anew"
 		}
-		return tx.audit(ctx, by, "update", subject{"setting", mailSetting, mailSetting}, plainDocument(before), after)
+		return tx.audit(ctx, by, "update", subject{"setting", MailSetting, MailSetting}, plainDocument(before), after)
 	})
 }
 

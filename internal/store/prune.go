@@ -20,13 +20,10 @@ type Retention struct {
 
 const days180 = provision.Duration(180 * 24 * time.Hour)
 
-// retentionSetting is where the retention stands among the settings.
-const retentionSetting = "retention"
-
 // Retention returns how long each log is kept: 180 days unless it was set otherwise.
 func (s *Store) Retention(ctx context.Context) (Retention, error) {
 	r := Retention{Operations: days180, Cycles: days180, Audit: days180, Changes: days180}
-	text, err := s.Setting(ctx, retentionSetting)
+	text, err := s.Setting(ctx, RetentionSetting)
 	if err != nil || text == "" {
 		return r, err
 	}
@@ -38,6 +35,11 @@ func (s *Store) Retention(ctx context.Context) (Retention, error) {
 
 // SetRetention sets how long each log is kept. What the guard still counts is kept longer.
 func (s *Store) SetRetention(ctx context.Context, by Actor, r Retention) error {
+	return s.SetRetentionIf(ctx, by, "", r)
+}
+
+// SetRetentionIf is [Store.SetRetention] while the setting is at a version that match names; "" asks for nothing.
+func (s *Store) SetRetentionIf(ctx context.Context, by Actor, match string, r Retention) error {
 	if min(r.Operations, r.Cycles, r.Audit, r.Changes) < 0 {
 		return refuse(ErrInvalid, "0 keeps for ever", "a log cannot be kept for less than no time")
 	}
@@ -45,12 +47,22 @@ func (s *Store) SetRetention(ctx context.Context, by Actor, r Retention) error {
 	if err != nil {
 		return fmt.Errorf("writing the retention: %w", err)
 	}
-	if err := s.SetSetting(ctx, retentionSetting, string(b)); err != nil {
-		return err
-	}
-	var doc map[string]any
-	_ = json.Unmarshal(b, &doc)
-	return s.Audit(ctx, by, Entry{Action: "update", Type: "setting", Object: retentionSetting, Name: retentionSetting, After: doc})
+	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.settingAt(ctx, RetentionSetting, match, "the retention"); err != nil {
+			return err
+		}
+		before, err := tx.setting(ctx, RetentionSetting)
+		if err != nil {
+			return err
+		}
+		if err := tx.set(ctx, RetentionSetting, string(b)); err != nil {
+			return err
+		}
+		var was, is map[string]any
+		_ = json.Unmarshal([]byte(before), &was) // nil when it was never set
+		_ = json.Unmarshal(b, &is)
+		return tx.audit(ctx, by, "update", subject{"setting", RetentionSetting, RetentionSetting}, was, is)
+	})
 }
 
 const (

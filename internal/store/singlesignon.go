@@ -19,9 +19,8 @@ type SingleSignOn struct {
 }
 
 const (
-	singleSignOnSetting = "single_sign_on"
-	singleSignOnOwner   = "single sign-on" // of the client secret
-	clientSecret        = "client secret"
+	singleSignOnOwner = "single sign-on" // of the client secret
+	clientSecret      = "client secret"
 )
 
 // SingleSignOn returns the settings, nil when there are none.
@@ -30,7 +29,7 @@ func (s *Store) SingleSignOn(ctx context.Context) (*SingleSignOn, error) {
 }
 
 func (tx *Tx) singleSignOn(ctx context.Context) (*SingleSignOn, error) {
-	text, err := tx.setting(ctx, singleSignOnSetting)
+	text, err := tx.setting(ctx, SingleSignOnSetting)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -59,7 +58,16 @@ func (s *Store) HasClientSecret(ctx context.Context) (bool, error) {
 // SetSingleSignOn keeps the settings; nil ends single sign-on. A secret that is nil stays as it is,
 // which another issuer's origin does not allow, and an empty one is forgotten: a public client.
 func (s *Store) SetSingleSignOn(ctx context.Context, by Actor, o *SingleSignOn, secret *string) error {
+	return s.SetSingleSignOnIf(ctx, by, "", o, secret)
+}
+
+// SetSingleSignOnIf is [Store.SetSingleSignOn] while the settings are at a version that match names; "" asks for
+// nothing.
+func (s *Store) SetSingleSignOnIf(ctx context.Context, by Actor, match string, o *SingleSignOn, secret *string) error {
 	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.settingAt(ctx, SingleSignOnSetting, match, "single sign-on"); err != nil {
+			return err
+		}
 		before, err := tx.singleSignOn(ctx)
 		if err != nil {
 			return err
@@ -74,9 +82,9 @@ func (s *Store) SetSingleSignOn(ctx context.Context, by Actor, o *SingleSignOn, 
 		if err := tx.keepClientSecret(ctx, o, secret); err != nil {
 			return err
 		}
-		on := subject{"setting", singleSignOnSetting, "single sign-on"}
+		on := subject{"setting", SingleSignOnSetting, "single sign-on"}
 		if o == nil {
-			if _, err := tx.Exec(ctx, "delete from settings where name = $1", singleSignOnSetting); err != nil {
+			if _, err := tx.Exec(ctx, "delete from settings where name = $1", SingleSignOnSetting); err != nil {
 				return fmt.Errorf("ending single sign-on: %w", err)
 			}
 			return tx.audit(ctx, by, "delete", on, plainDocument(before), nil)
@@ -85,7 +93,7 @@ func (s *Store) SetSingleSignOn(ctx context.Context, by Actor, o *SingleSignOn, 
 		if err != nil {
 			return fmt.Errorf("keeping the settings of single sign-on: %w", err)
 		}
-		err = tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{singleSignOnSetting, string(text)}}, "on conflict (name) do update set value = excluded.value")
+		err = tx.set(ctx, SingleSignOnSetting, string(text))
 		if err != nil {
 			return err
 		}
@@ -161,7 +169,7 @@ func (s *Store) SetLocalSignIn(ctx context.Context, by Actor, allowed bool) erro
 				return fmt.Errorf("ending local sessions: %w", err)
 			}
 		}
-		err = tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{localSignInSetting, value}}, "on conflict (name) do update set value = excluded.value")
+		err = tx.set(ctx, localSignInSetting, value)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (s *Store) TallyHourly(ctx context.Context) error {
 				return err
 			}
 		}
-		return tx.insert(ctx, "settings", []string{"name", "value"}, [][]any{{talliedSetting, strconv.FormatInt(max(begin, until), 10)}}, "on conflict (name) do update set value = excluded.value")
+		return tx.set(ctx, talliedSetting, strconv.FormatInt(max(begin, until), 10))
 	})
 	if err != nil {
 		return fmt.Errorf("counting what was done: %w", err)

@@ -23,7 +23,7 @@ func (s *Server) administrators() {
 	route(s, operation(http.MethodPost, "/administrators", "add-administrator", "Add an administrator; this answer alone shows the link that lets them in"),
 		func(ctx context.Context, d *admin.Desk, in *body[admin.AdministratorRequest]) (*answer[admin.Invited], error) {
 			return answered(d.AddAdministrator(ctx, in.Body.Name, admin.Role(in.Body.Role)))
-		}, created)
+		}, created, onceSecret)
 	route(s, operation(http.MethodGet, "/administrators/{admin}", "show-administrator", "Show an administrator"),
 		func(ctx context.Context, d *admin.Desk, in *AdministratorPath) (*answer[store.Administrator], error) {
 			return answered(d.Administrator(ctx, in.Admin))

@@ -115,11 +115,15 @@ func (s *Server) audit() {
 }
 
 func (s *Server) keeping() {
-	route(s, operation(http.MethodGet, "/retention", "get-retention", "How long each log is kept"), func(ctx context.Context, d *admin.Desk, _ *none) (*answer[api.Retention], error) {
+	route(s, operation(http.MethodGet, "/retention", "get-retention", "How long each log is kept"), func(ctx context.Context, d *admin.Desk, _ *none) (*setting[api.Retention], error) {
 		r, err := d.Retention(ctx)
-		return answered(converted[api.Retention](r), err)
+		return at(ctx, d, store.RetentionSetting, converted[api.Retention](r), err)
 	})
-	route(s, operation(http.MethodPut, "/retention", "put-retention", "Set how long each log is kept"), func(ctx context.Context, d *admin.Desk, in *body[api.Retention]) (*answer[api.Retention], error) {
+	route(s, operation(http.MethodPut, "/retention", "put-retention", "Set how long each log is kept"), func(ctx context.Context, d *admin.Desk, in *struct {
+		Match
+		Body api.Retention
+	},
+	) (*setting[api.Retention], error) {
 		var r store.Retention
 		b, err := json.Marshal(in.Body)
 		if err == nil {
@@ -128,10 +132,8 @@ func (s *Server) keeping() {
 		if err != nil {
 			return nil, &admin.Problem{Exit: admin.ExitUsage, Code: "invalid", Message: "a log is kept for a duration, and one of these is none", Next: "write 4320h, or 0s for ever", Err: err}
 		}
-		if err := d.SetRetention(ctx, r); err != nil {
-			return nil, err
-		}
-		return answered(converted[api.Retention](r), nil)
+		err = d.SetRetentionIf(ctx, in.IfMatch, r)
+		return at(ctx, d, store.RetentionSetting, converted[api.Retention](r), err)
 	})
 	backup := operation(http.MethodGet, "/backup", "backup", "Everything in one file, without the key that opens its secrets")
 	backup.Responses = map[string]*huma.Response{"200": {Description: "What `muster restore` reads.", Content: map[string]*huma.MediaType{"application/gzip": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}}

@@ -11,22 +11,27 @@ import (
 )
 
 func (s *Server) notifications() {
-	shown := func(ctx context.Context, d *admin.Desk) (*answer[admin.Notifications], error) {
-		return answered(d.Notifications(ctx))
+	shown := func(ctx context.Context, d *admin.Desk) (*setting[admin.Notifications], error) {
+		n, err := d.Notifications(ctx)
+		return at(ctx, d, store.MailSetting, n, err)
 	}
 	route(s, operation(http.MethodGet, "/notifications", "get-notifications", "Show who is told, of what, and what came of the last messages"),
-		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[admin.Notifications], error) {
+		func(ctx context.Context, d *admin.Desk, _ *none) (*setting[admin.Notifications], error) {
 			return shown(ctx, d)
 		})
 	route(s, operation(http.MethodPut, "/notifications/mail", "set-mail", "Set how messages are mailed"),
-		func(ctx context.Context, d *admin.Desk, in *body[api.Mail]) (*answer[admin.Notifications], error) {
-			if err := d.SetMail(ctx, in.Body.Settings(), in.Body.Password); err != nil {
+		func(ctx context.Context, d *admin.Desk, in *struct {
+			Match
+			Body api.Mail
+		},
+		) (*setting[admin.Notifications], error) {
+			if err := d.SetMailIf(ctx, in.IfMatch, in.Body.Settings(), in.Body.Password); err != nil {
 				return nil, err
 			}
 			return shown(ctx, d)
 		})
 	route(s, operation(http.MethodDelete, "/notifications/mail", "remove-mail", "Mail nothing any more, and forget the password"),
-		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[admin.Notifications], error) {
+		func(ctx context.Context, d *admin.Desk, _ *none) (*setting[admin.Notifications], error) {
 			if err := d.RemoveMail(ctx); err != nil {
 				return nil, err
 			}

@@ -11,16 +11,22 @@ import (
 
 func (s *Server) signIn() {
 	route(s, operation(http.MethodGet, "/sign-in", "get-sign-in", "Show how administrators get in"),
-		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[admin.SignIn], error) {
-			return answered(d.SignIn(ctx))
+		func(ctx context.Context, d *admin.Desk, _ *none) (*setting[admin.SignIn], error) {
+			in, err := d.SignIn(ctx)
+			return at(ctx, d, store.SingleSignOnSetting, in, err)
 		})
 	route(s, operation(http.MethodPut, "/sign-in/local", "set-local-sign-in", "Say whether passwords, passkeys and links let people in, or single sign-on alone"),
 		func(ctx context.Context, d *admin.Desk, in *body[api.LocalSignIn]) (*answer[admin.SignIn], error) {
 			return answered(d.SetLocalSignIn(ctx, in.Body.Allowed))
 		})
 	route(s, operation(http.MethodPut, "/sign-in/oidc", "set-single-sign-on", "Set single sign-on by OpenID Connect up"),
-		func(ctx context.Context, d *admin.Desk, in *body[api.SingleSignOn]) (*answer[admin.SignIn], error) {
-			return answered(d.SetSingleSignOn(ctx, provider(in.Body), in.Body.Secret))
+		func(ctx context.Context, d *admin.Desk, in *struct {
+			Match
+			Body api.SingleSignOn
+		},
+		) (*setting[admin.SignIn], error) {
+			done, err := d.SetSingleSignOnIf(ctx, in.IfMatch, provider(in.Body), in.Body.Secret)
+			return at(ctx, d, store.SingleSignOnSetting, done, err)
 		})
 	route(s, operation(http.MethodDelete, "/sign-in/oidc", "remove-single-sign-on", "End single sign-on"),
 		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[admin.SignIn], error) {

@@ -73,6 +73,21 @@ func versioned(doc api.Resource, err error) (*resource, error) {
 	return &resource{ETag: version, Body: doc}, nil
 }
 
+// setting is an output about a setting, with the version that an edit of it names in If-Match.
+type setting[T any] struct {
+	ETag string `header:"ETag" doc:"The version of what PUT replaces: an edit that names it in If-Match is refused when somebody else was faster."`
+	Body T
+}
+
+// at adds its version to an output about a setting.
+func at[T any](ctx context.Context, d *admin.Desk, name string, doc T, err error) (*setting[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	version, err := d.SettingVersion(ctx, name)
+	return &setting[T]{version, doc}, err
+}
+
 // Match is the input of edits.
 type Match struct {
 	IfMatch string `header:"If-Match" doc:"The ETag that was read: the edit is refused with 412 when the object has changed since."`

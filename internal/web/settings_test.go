@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -202,5 +203,58 @@ func TestNamesInTheConsole(t *testing.T) {
 		if got := [2]bool{strings.Contains(page, "bea@example.org"), strings.Contains(page, "Bearers")}; got != want {
 			t.Errorf("%s suggests %v, want %v:\n%s", query, got, want, page)
 		}
+	}
+}
+
+// Of two who edit the same settings the second is told, over the API and in a form, and what they typed stays: nobody's
+// settings are written over unseen.
+func TestTwoEditTheSameSettings(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.owner()
+	const sso = `{"issuer":"https://id.example.org","client_id":"muster","roles":{"it":"admin"},"client_secret":"`
+	for _, s := range []struct {
+		read, put, first, second string
+		page, to                 string
+		form                     url.Values
+	}{
+		{
+			"/api/v1/retention", "/api/v1/retention", `{"operations":"720h","cycles":"720h","audit":"720h","changes":"720h"}`, `{"operations":"24h","cycles":"24h","audit":"24h","changes":"24h"}`,
+			"/retention", "/retention",
+			url.Values{"operations": {"77"}, "cycles": {"77"}, "audit": {"77"}, "changes": {"77"}},
+		},
+		{
+			"/api/v1/notifications", "/api/v1/notifications/mail", `{"host":"localhost","port":2525,"tls":"none","from":"a@example.org","to":["it@example.org"]}`, `{"host":"localhost","port":2526,"tls":"none","from":"b@example.org","to":["it@example.org"]}`,
+			"/notifications", "/notifications/mail",
+			url.Values{"host": {"localhost"}, "port": {"77"}, "tls": {"none"}, "from": {"c@example.org"}, "to": {"it@example.org"}},
+		},
+		{
+			"/api/v1/sign-in", "/api/v1/sign-in/oidc", sso + `one"}`, sso + `two"}`,
+			"/sign-in", "/sign-in",
+			url.Values{"issuer": {"https://77.example.org"}, "client_id": {"x"}, "client_secret": {"y"}, "group": {"it"}, "role": {"admin"}, "unchecked": {"on"}},
+		},
+	} {
+		before := h.as(admin.Owner, http.MethodGet, s.read, "").want(t, http.StatusOK).header.Get("ETag")
+		opened := regexp.MustCompile(`name="version" value="([^"]+)"`).FindStringSubmatch(ada.visit(s.page, nil).text)
+		if opened == nil || before == "" {
+			t.Fatalf("%s: the form has no version, or the API tells none: %q", s.page, before)
+		}
+		after := h.as(admin.Owner, http.MethodPut, s.put, s.first, "If-Match", before).want(t, http.StatusOK).header.Get("ETag")
+		if after == before || after != h.as(admin.Owner, http.MethodGet, s.read, "").header.Get("ETag") {
+			t.Errorf("%s: the version was %s, and is %s", s.put, before, after)
+		}
+		h.as(admin.Owner, http.MethodPut, s.put, s.second, "If-Match", before).want(t, http.StatusPreconditionFailed, "changed")
+		s.form.Set("version", html.UnescapeString(opened[1]))
+		page := ada.visit(s.to, s.form).says(t, http.StatusUnprocessableEntity, "has been changed by somebody else meanwhile")
+		if !strings.Contains(page.text, "77") {
+			t.Errorf("%s: what was typed is gone", s.page)
+		}
+		if now := h.as(admin.Owner, http.MethodGet, s.read, "").header.Get("ETag"); now != after {
+			t.Errorf("%s: the second has changed it all the same", s.page)
+		}
+		again := regexp.MustCompile(`name="version" value="([^"]+)"`).FindStringSubmatch(page.text)
+		s.form.Set("version", html.UnescapeString(again[1]))
+		ada.visit(s.to, s.form).sent(t, s.page)
+		h.as(admin.Owner, http.MethodPut, s.put, s.second).want(t, http.StatusOK) // who asks for nothing means whatever is there
 	}
 }

@@ -15,6 +15,7 @@ import (
 // retentionView is how long each log is kept, in days.
 type retentionView struct {
 	Days    map[string]string // by log, as they are typed; "0" is for ever
+	Version string            // of what the form was filled from
 	Problem *admin.Problem
 }
 
@@ -48,6 +49,9 @@ func (c *console) retention(rq *request) error {
 		return err
 	}
 	v := retentionView{Days: map[string]string{}}
+	if v.Version, err = rq.desk.SettingVersion(rq.Context(), store.RetentionSetting); err != nil {
+		return err
+	}
 	for _, log := range retainedLogs {
 		v.Days[log.key] = days(*log.of(&r))
 	}
@@ -63,7 +67,7 @@ func (c *console) saveRetention(rq *request) error {
 	if err != nil {
 		return err
 	}
-	v := retentionView{Days: map[string]string{}}
+	v := retentionView{Days: map[string]string{}, Version: get("version")}
 	for _, log := range retainedLogs {
 		v.Days[log.key] = strings.TrimSpace(get(log.key))
 		n, perr := strconv.ParseFloat(v.Days[log.key], 64)
@@ -74,9 +78,14 @@ func (c *console) saveRetention(rq *request) error {
 		*log.of(&r) = provision.Duration(n * float64(day))
 	}
 	if err == nil {
-		err = rq.desk.SetRetention(rq.Context(), r)
+		err = rq.desk.SetRetentionIf(rq.Context(), v.Version, r)
 	}
 	if v.Problem = admin.Explain(err); v.Problem != nil {
+		if changedMeanwhile(v.Problem) { // what was typed stands there still, and is saved over it when it is sent again
+			if v.Version, err = rq.desk.SettingVersion(rq.Context(), store.RetentionSetting); err != nil {
+				return err
+			}
+		}
 		rq.show(http.StatusUnprocessableEntity, retentionPage(rq.page.titled("Retention"), v))
 		return nil
 	}
@@ -103,4 +112,13 @@ func (c *console) downloadBackup(rq *request) error {
 		panic(http.ErrAbortHandler) // what has been sent must not pass for the whole
 	}
 	return nil
+}
+
+// changedMeanwhile says whether somebody else was faster, and if so what to do about it in a form.
+func changedMeanwhile(p *admin.Problem) bool {
+	if p == nil || p.Code != string(store.ErrChanged) {
+		return false
+	}
+	p.Next = "look at what it is now in another window; saving again puts yours in its place"
+	return true
 }

@@ -60,6 +60,7 @@ type notificationsView struct {
 	Webhook *admin.AddedWebhook // added just now
 	Tested  *admin.Tested
 	Problem *admin.Problem
+	Version string              // of the mail's settings
 	Form    func(string) string // mail as it was sent, nil to take what is stored
 }
 
@@ -71,6 +72,12 @@ func (c *console) showNotifications(rq *request, status int, v notificationsView
 	var err error
 	if v.Notifications, err = rq.desk.Notifications(rq.Context()); err != nil {
 		return err
+	}
+	if v.Version, err = rq.desk.SettingVersion(rq.Context(), store.MailSetting); err != nil {
+		return err
+	}
+	if v.Form != nil && v.Problem != nil && !changedMeanwhile(v.Problem) {
+		v.Version = v.Form("version") // what the form was filled from
 	}
 	rq.show(status, notificationsPage(rq.page.titled("Mail and webhooks"), v))
 	return nil
@@ -92,7 +99,7 @@ func (c *console) saveMail(rq *request) error {
 		Host: strings.TrimSpace(get("host")), Port: port, TLS: get("tls"), Username: strings.TrimSpace(get("username")),
 		From: strings.TrimSpace(get("from")), To: nonEmpty(strings.ReplaceAll(get("to"), ",", "\n")),
 	}
-	if err := rq.desk.SetMail(rq.Context(), m, get("password")); err != nil {
+	if err := rq.desk.SetMailIf(rq.Context(), get("version"), m, get("password")); err != nil {
 		return c.showNotifications(rq, 422, notificationsView{Problem: admin.Explain(err), Form: get})
 	}
 	return rq.done("/notifications", "Saved.", "Next: Send a test message.")

@@ -15,6 +15,7 @@ import (
 type signInView struct {
 	admin.SignIn
 	Given   store.SingleSignOn
+	Version string // of what the form was filled from
 	Tested  *admin.SignInTest
 	Problem *admin.Problem
 }
@@ -42,6 +43,13 @@ func (c *console) showSignIn(rq *request, status int, v signInView, given *store
 	var err error
 	if v.SignIn, err = rq.desk.SignIn(rq.Context()); err != nil {
 		return err
+	}
+	now, err := rq.desk.SettingVersion(rq.Context(), store.SingleSignOnSetting)
+	if err != nil {
+		return err
+	}
+	if v.Version == "" || changedMeanwhile(v.Problem) {
+		v.Version = now
 	}
 	switch {
 	case given != nil:
@@ -87,7 +95,7 @@ func (c *console) saveSignIn(rq *request) error {
 		if err != nil {
 			status = http.StatusUnprocessableEntity
 		}
-		return c.showSignIn(rq, status, signInView{Problem: admin.Explain(err), Tested: tested}, &given)
+		return c.showSignIn(rq, status, signInView{Problem: admin.Explain(err), Tested: tested, Version: get("version")}, &given)
 	}
 	o, err := admin.CompleteSingleSignOn(given)
 	if err != nil {
@@ -102,7 +110,7 @@ func (c *console) saveSignIn(rq *request) error {
 			return again(err, nil)
 		}
 	}
-	if _, err := rq.desk.SetSingleSignOn(rq.Context(), o, clientSecret(get)); err != nil {
+	if _, err := rq.desk.SetSingleSignOnIf(rq.Context(), get("version"), o, clientSecret(get)); err != nil {
 		return again(err, nil)
 	}
 	return rq.done("/sign-in", "Saved.", "Next: sign in by it in another browser, before you sign out here.")
