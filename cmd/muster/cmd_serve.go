@@ -120,7 +120,7 @@ func (c *serveCmd) run(s *session, schedule func(context.Context, func()) error,
 		if err = errors.Join(err, <-closed); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("ending: %w", err)
 		}
-		s.flush(until)
+		s.flush(min(flushTime, time.Until(until)))
 		log.Info("ended")
 		return nil
 	case <-late.C:

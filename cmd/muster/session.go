@@ -91,7 +91,7 @@ func (s *session) open(readOnly bool) (*admin.Desk, *store.Store, func(), error)
 		o.Tracer = s.trace()
 	}
 	return admin.New(st, o), st, func() {
-		s.flush(time.Now().Add(flushTime))
+		s.flush(flushTime)
 		if err := st.Close(); err != nil {
 			s.log().Warn("closing the database", "error", err)
 		}
@@ -143,7 +143,7 @@ func (s *session) actor() store.Actor {
 	return store.Actor{Name: name, Via: "cli"}
 }
 
-// flushTime is how long a command waits for its last spans to be taken.
+// flushTime is how long a command and a server that ends wait for their last spans to be taken.
 const flushTime = 3 * time.Second
 
 // trace makes the spans of what is done here, where the environment says that somebody collects them.
@@ -158,12 +158,12 @@ func (s *session) trace() trace.Tracer {
 	return s.traces.Tracer()
 }
 
-// flush sends the last spans, until a time, also when the session has ended.
-func (s *session) flush(until time.Time) {
+// flush sends the last spans, also when the session has ended.
+func (s *session) flush(within time.Duration) {
 	if s.traces == nil {
 		return
 	}
-	ctx, done := context.WithDeadline(context.WithoutCancel(s), until)
+	ctx, done := context.WithTimeout(context.WithoutCancel(s), within)
 	defer done()
 	if err := s.traces.Close(ctx); err != nil {
 		s.log().Warn("the last traces were not sent", "error", err)

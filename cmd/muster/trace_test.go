@@ -191,3 +191,29 @@ func TestTraces(t *testing.T) {
 		}
 	}
 }
+
+// A collector that is not there keeps nothing from being done, and a server not from ending in time.
+func TestTracesToNobody(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	n := startNodeWith(t, "untraced", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + gone.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-key=key-of-the-collector", "OTEL_TRACES_SAMPLER=nonsense"}, "--data", t.TempDir())
+	res, err := http.Get(n.url + "/signin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	n.end()
+	said, err := os.ReadFile(n.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"the last traces were not sent", "nonsense"} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("the log lacks %q:\n%s", want, said)
+		}
+	}
+	if strings.Contains(string(said), "key-of-the-collector") {
+		t.Errorf("the log holds the collector's key:\n%s", said)
+	}
+}
