@@ -130,6 +130,9 @@ func (s *Schedule) wake(ctx context.Context) error {
 	return s.engine.Store.Wake(ctx, apps...)
 }
 
+// ErrNotBegun says that nothing is wrong, and nothing runs yet.
+var ErrNotBegun = errors.New("the schedule has not begun")
+
 // Ready says why the schedule does not work at the moment, nil when it does.
 func (s *Schedule) Ready() error {
 	s.mu.Lock()
@@ -138,7 +141,7 @@ func (s *Schedule) Ready() error {
 	case s.broken != nil:
 		return s.broken
 	case s.last.IsZero():
-		return errors.New("the schedule has not begun")
+		return ErrNotBegun
 	}
 	return nil
 }

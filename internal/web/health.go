@@ -2,7 +2,11 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+
+	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // Health answers /healthz (the process lives) and /readyz (it can do its work: ready returns nil), and
@@ -12,13 +16,24 @@ func Health(ready func() error, rest http.Handler) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, "ok", "") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := ready(); err != nil {
-			health(w, "not ready", err.Error())
+			health(w, "not ready", why(err))
 			return
 		}
 		health(w, "ok", "")
 	})
 	mux.Handle("/", rest)
 	return mux
+}
+
+// why says what is wrong to whoever asks: what kind of trouble it is, and no host, user or file. Those are in the log.
+func why(err error) string {
+	if known := (*store.Error)(nil); errors.As(err, &known) {
+		return "Muster's database: " + known.Kind.Error() + "; the server's log says more"
+	}
+	if errors.Is(err, cycle.ErrNotBegun) {
+		return err.Error()
+	}
+	return "Muster cannot work; the server's log says why"
 }
 
 // health writes one small document.
