@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/demo"
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/slackemulator"
 	"github.com/muster-id/muster/internal/store"
@@ -479,5 +481,43 @@ func TestCredentialsOfEveryKind(t *testing.T) {
 	v.sees("Private key") // what was chosen is still chosen
 	if a := auth(); a.Type != provision.Header {
 		t.Errorf("a form that was refused has changed the credentials: %+v", a)
+	}
+}
+
+// TestGroupsOfAPerson puts somebody into a group and takes them out again where they are looked at.
+func TestGroupsOfAPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.company()
+	if _, err := w.desk.AddGroup(t.Context(), "Guests", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.AddGroup(t.Context(), "Outer", []string{"Guests"}); err != nil {
+		t.Fatal(err)
+	}
+	in := func() bool {
+		t.Helper()
+		p, err := w.desk.Person(t.Context(), "ada@example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(p.Groups, func(g directory.Member) bool { return g.Name == "Guests" })
+	}
+	v := visit(t, w.base)
+	v.open("/users/ada@example.org")
+	v.fill("Put into a group: name or id", "Gusts")
+	v.clickIn(`//form[.//input[@id="group"]]`, "Add")
+	v.sees("there is no group Gusts")
+	v.fill("Put into a group: name or id", "guests")
+	v.clickIn(`//form[.//input[@id="group"]]`, "Add")
+	v.sees("The groups are changed.")
+	v.sees("through another group")
+	if !in() {
+		t.Fatal("ada is in no group Guests")
+	}
+	v.click("Take ada@example.org out of Guests")
+	v.sees("The groups are changed.")
+	if in() {
+		t.Error("ada is in the group still")
 	}
 }

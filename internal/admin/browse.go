@@ -49,6 +49,11 @@ func (d *Desk) Person(ctx context.Context, name string) (Person, error) {
 	return p, err
 }
 
+// DirectGroups returns the groups that a user was put into, without those that these belong to.
+func (d *Desk) DirectGroups(ctx context.Context, userID string) ([]directory.Member, error) {
+	return d.store.GroupsOf(ctx, userID, false)
+}
+
 // GroupByName returns a group, by display name or id.
 func (d *Desk) GroupByName(ctx context.Context, name string) (directory.Group, error) {
 	return d.store.GroupByName(ctx, name)

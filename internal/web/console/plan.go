@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -242,21 +241,20 @@ var signs = map[provision.Action]struct{ sign, class string }{
 	provision.Disable: {"!", "bad-text"}, provision.Delete: {"−", "bad-text"}, provision.Skip: {"=", "muted"},
 }
 
-// planned is a plan in one line.
-func planned(sum admin.Summary) string {
-	var parts []string
+// plannedPart is one kind of what a plan would do.
+type plannedPart struct{ action, text string }
+
+// plannedParts are a plan in one line, each part with the action to filter by.
+func plannedParts(sum admin.Summary) (parts []plannedPart) {
 	for _, a := range []struct {
-		n    int
-		verb string
-	}{{sum.Create, "to create"}, {sum.Update, "to update"}, {sum.Enable, "to enable"}, {sum.Disable, "to disable"}, {sum.Delete, "to delete"}} {
+		n      int
+		action provision.Action
+	}{{sum.Create, provision.Create}, {sum.Update, provision.Update}, {sum.Enable, provision.Enable}, {sum.Disable, provision.Disable}, {sum.Delete, provision.Delete}} {
 		if a.n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", number(a.n), a.verb))
+			parts = append(parts, plannedPart{string(a.action), number(a.n) + " to " + string(a.action)})
 		}
 	}
-	if len(parts) == 0 {
-		return "Nothing to do"
-	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // didText is what a cycle did, in one line.

@@ -41,6 +41,7 @@ var routes = []route{
 	{pattern: "GET /users/{id}/edit", role: admin.Admin, nav: "users", do: (*console).editUser},
 	{pattern: "POST /users/{id}", role: admin.Admin, nav: "users", do: (*console).saveUser},
 	{pattern: "POST /users/{id}/active", role: admin.Admin, nav: "users", do: (*console).setActive},
+	{pattern: "POST /users/{id}/groups", role: admin.Admin, nav: "users", do: (*console).editGroups},
 	{pattern: "POST /users/{id}/delete", role: admin.Admin, nav: "users", do: (*console).deleteUser},
 
 	{pattern: "GET /groups", role: admin.Reader, nav: "groups", do: (*console).groups},

@@ -49,15 +49,29 @@ type profile struct {
 	Log      []admin.Record
 	Audit    []store.Entry
 	Next     string // of the log
+	Problem  *admin.Problem
+	Group    string          // that was typed
+	direct   map[string]bool // groups that the person was put into, by id
 }
 
-func (c *console) user(rq *request) error {
+func (c *console) user(rq *request) error { return c.showUser(rq, 200, nil, "") }
+
+// showUser shows a person, with what went wrong where something did.
+func (c *console) showUser(rq *request, status int, problem *admin.Problem, group string) error {
 	ctx := rq.Context()
 	person, err := rq.desk.Person(ctx, rq.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	p := profile{Person: person, Rows: attributes(&person.User)}
+	p := profile{Person: person, Rows: attributes(&person.User), Problem: problem, Group: group}
+	direct, err := rq.desk.DirectGroups(ctx, person.ID)
+	if err != nil {
+		return err
+	}
+	p.direct = map[string]bool{}
+	for _, g := range direct {
+		p.direct[g.ID] = true
+	}
 	if p.Accounts, err = rq.desk.AccountsOf(ctx, person.ID); err != nil {
 		return err
 	}
@@ -69,7 +83,30 @@ func (c *console) user(rq *request) error {
 			return err
 		}
 	}
-	return rq.ok(userPage(rq.page.titled(person.UserName, crumb{"Users", "/users"}), p))
+	rq.show(status, userPage(rq.page.titled(person.UserName, crumb{"Users", "/users"}), p))
+	return nil
+}
+
+// editGroups puts a person into a group that is typed, or takes them out of the one whose button was pressed.
+func (c *console) editGroups(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	id, typed := rq.PathValue("id"), strings.TrimSpace(get("group"))
+	group, add, remove := typed, []string{id}, []string(nil)
+	if from := get("remove"); from != "" {
+		group, add, remove = from, nil, []string{id}
+	}
+	change, err := rq.desk.EditMembers(rq.Context(), group, add, remove)
+	if err != nil {
+		return c.showUser(rq, 422, admin.Explain(err), typed)
+	}
+	said := "The groups are as they were."
+	if change.Changed > 0 {
+		said = "The groups are changed. The applications follow by themselves."
+	}
+	return rq.done(at("users", id), said)
 }
 
 // attributes lists what is known of a person, in the order of the schema.
