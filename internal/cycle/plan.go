@@ -202,7 +202,7 @@ func (r *run) expects(c *candidate, row *store.Operation) {
 const rememberedRows = 5000
 
 // fewMembers is how many members a group may get and lose at once ahead of the people who are still to get an
-// account. Where there are more, some of them are among those people, and one request for all is better than two.
+// account, when some of them are among those: where there are more, one request for all is better than two.
 const fewMembers = 20
 
 // decide turns one candidate into an operation, nil when there is nothing to do or say.
@@ -245,7 +245,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	case op.Urgency == provision.Removal:
 	case r.demanded(c.Kind, c.Subject.ID):
 		op.Urgency = provision.OnDemand
-	case r.few[c.Subject.ID] && len(op.Add)+len(op.Remove) <= fewMembers:
+	case r.few[c.Subject.ID] && (len(op.Add)+len(op.Remove) <= fewMembers || !slices.ContainsFunc(op.Add, func(m provision.Subject) bool { return r.coming[m.ID] })):
 		op.Urgency = provision.Handful
 	}
 	op.Steps = slices.Insert(op.Steps, 0, provision.Step{Name: "import", Status: "success", Description: importDescription(c)})
