@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 )
 
@@ -62,17 +63,32 @@ func (m *model) takenNames() {
 		more = false
 		for _, p := range m.people {
 			id := m.holder(p)
-			if in, _ := m.in(p); !in || id == "" || m.blocked[p] || p.turns("userName") && m.accountOf(p) != "" || p.turned.KeepsOut() {
+			if in, _ := m.in(p); !in || id == "" || m.blocked[p] || p.turns("userName") && m.accountOf(p) != "" {
 				continue
 			}
 			if by := owner[id]; by != nil && !m.blocked[by] && !by.turns("userName") && !by.turned.KeepsOut() {
-				if in, _ := m.in(by); in {
+				if in, _ := m.in(by); in && !m.reported(by) {
 					continue // gives it up
 				}
 			}
 			m.blocked[p], more = true, true
 		}
 	}
+}
+
+// reported says that the target acknowledged the name that somebody is to have and kept another, where it should have
+// said that it is taken: that is told, and not sent again until the name changes.
+func (m *model) reported(p *person) bool {
+	cycles, err := m.store.Cycles(m.t.Context(), m.app.ID, "", 1000)
+	m.must(err)
+	for _, c := range cycles {
+		for _, o := range m.operations(c.ID) {
+			if o.Source.ID == p.id && slices.ContainsFunc(o.Edits, func(e attr.Edit) bool { return e.Path == "userName" }) {
+				return o.Error != nil && o.Error.Code == "not_accepted"
+			}
+		}
+	}
+	return false
 }
 
 // turns reports whether the value of a target's attribute that somebody is to have was turned down.
@@ -152,7 +168,7 @@ func (m *model) attributes(p *person, doc map[string]any) {
 	if in, _ := m.in(p); !in || m.blocked[p] {
 		return
 	}
-	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) && !p.turns("userName") {
+	if name := fmt.Sprint(doc["userName"]); !strings.EqualFold(name, p.name) && !p.turns("userName") && !m.reported(p) {
 		m.t.Errorf("%s is called %s", p.name, name)
 	}
 	title, _ := doc["title"].(string)

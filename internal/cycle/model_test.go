@@ -512,7 +512,7 @@ func (m *model) left() {
 		}
 	}
 	for p := range m.blocked {
-		if !told[p.id] && p.may&vanished == 0 {
+		if !told[p.id] && p.may&vanished == 0 && !p.turned.KeepsOut() && !m.reported(p) {
 			m.t.Errorf("%s cannot have that name, and nobody is told", p.name)
 		}
 	}

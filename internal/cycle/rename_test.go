@@ -159,6 +159,27 @@ func TestExchangeIsPlannedAndUndone(t *testing.T) {
 	w.again()
 }
 
+// TestUndoneNameChangesHands: an account that has its old name back by an undo is known by it, whatever else of it changed since.
+func TestUndoneNameChangesHands(t *testing.T) {
+	w := onSQLite(t)
+	ids := four(w)
+	w.set("ada", "userName", "ada-wrong", "emails", mail("ada-wrong@example.org"))
+	w.undo(w.sync().Cycle.ID, "ada-wrong")
+	w.named(ids, map[string]string{"ada": "ada"})
+	w.set("ada-wrong", "title", "Engineer")
+	w.expect(w.sync(), map[string]int{"update": 1})
+	w.named(ids, map[string]string{"ada": "ada"})
+	if want := w.explained("ada-wrong").Link.Wanted["userName"]; want != "ada" {
+		t.Errorf("the account is remembered as %v", want)
+	}
+	w.again()
+	w.set("bob", "userName", "ada", "emails", mail("ada@example.org"))
+	w.set("ada-wrong", "userName", "bob", "emails", mail("bob@example.org"))
+	w.expect(w.sync(), map[string]int{"update": 3})
+	w.named(ids, map[string]string{"ada": "bob", "bob": "ada"})
+	w.again()
+}
+
 // TestGroupsExchangeNames too.
 func TestGroupsExchangeNames(t *testing.T) {
 	w := onSQLite(t)

@@ -162,7 +162,14 @@ func adoptionEdits(have, want attr.Set) []attr.Edit {
 
 func decideLinked(app *Application, o Object, op *Operation) {
 	edits := attr.Diff(o.Link.Wanted, o.Want)
-	op.Edits = slices.DeleteFunc(slices.Clone(edits), func(e attr.Edit) bool { return o.Rejected.turnsDown(e.Path, e.New) })
+	op.Edits = nil
+	for _, e := range edits {
+		if !o.Rejected.turnsDown(e.Path, e.New) {
+			op.Edits = append(op.Edits, e)
+			continue
+		}
+		op.Want = op.Want.With([]attr.Edit{{Path: e.Path, New: e.Old}}) // as it stays
+	}
 	op.Add, op.Remove = o.Members.Add, o.Members.Remove
 	if !o.Link.Vanished.IsZero() {
 		staysAway(app, o, op)
