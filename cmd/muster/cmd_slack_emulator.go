@@ -119,7 +119,7 @@ func listen(address string) (net.Listener, error) {
 
 // serveOn begins to answer at an address that was taken.
 func serveOn(l net.Listener, h http.Handler) *served {
-	v := &served{http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}, url: "http://" + l.Addr().String(), done: make(chan error, 1)}
+	v := &served{http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, url: "http://" + l.Addr().String(), done: make(chan error, 1)}
 	go func() { v.done <- v.http.Serve(l) }()
 	return v
 }

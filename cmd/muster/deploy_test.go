@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	goversion "go/version"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -77,6 +80,41 @@ func TestDeployedCommands(t *testing.T) {
 	for _, name := range regexp.MustCompile(`MUSTER_[A-Z_]+`).FindAllString(string(unit)+string(image), -1) {
 		if !strings.Contains("MUSTER_DATA MUSTER_LISTEN MUSTER_DATABASE MUSTER_KEY_FILE", name) {
 			t.Errorf("%s is set and read by nobody", name)
+		}
+	}
+}
+
+// The page about security names tests that there are.
+func TestSecurityIsTested(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(text, -1) {
+			there[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllSubmatch(page, -1)
+	if len(names) < 20 {
+		t.Errorf("it names %d tests", len(names))
+	}
+	for _, m := range names {
+		if !there[string(m[1])] {
+			t.Errorf("there is no %s", m[1])
 		}
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -158,7 +159,8 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (Manifest, error) {
 	if err != nil {
 		return m, &Error{Kind: ErrInvalid, Reason: "this is not a backup of Muster", Err: err}
 	}
-	lines := json.NewDecoder(packed)
+	bounded := &boundedLines{from: packed}
+	lines := json.NewDecoder(bounded)
 	lines.UseNumber()
 	if err := lines.Decode(&m); err != nil || m.Muster != "backup" {
 		return m, &Error{Kind: ErrInvalid, Reason: "this is not a backup of Muster", Err: err}
@@ -215,6 +217,26 @@ func (tx *Tx) mustBeEmpty(ctx context.Context) error {
 	}
 	_, err := tx.Exec(ctx, "delete from feed")
 	return err
+}
+
+// lineBytes bounds a line of a backup: the largest is a change of a group's members, half a million at once.
+const lineBytes = 64 << 20
+
+// boundedLines ends in an error where a line does not end: a small file may unpack into more than there is memory.
+type boundedLines struct {
+	from io.Reader
+	line int64 // bytes since the last line break
+}
+
+// Read implements [io.Reader].
+func (b *boundedLines) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if at := bytes.LastIndexByte(p[:n], '\n'); at >= 0 {
+		b.line = int64(n - at - 1)
+	} else if b.line += int64(n); b.line > lineBytes {
+		return n, fmt.Errorf("a line is longer than %d bytes", lineBytes)
+	}
+	return n, err
 }
 
 func damagedBackup(err error) error {

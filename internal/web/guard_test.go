@@ -16,7 +16,11 @@ func TestAccessLogKeepsPeopleOut(t *testing.T) {
 	h.as(admin.Reader, http.MethodGet, "/api/v1/users/ada@example.org", "").want(t, 200)
 	h.as(admin.Reader, http.MethodGet, "/api/v1/users?search=ada", "").want(t, 200)
 	h.ask("muster_guessed", http.MethodGet, "/api/v1/users/ada@example.org", "").want(t, 401)
+	h.ask("", http.MethodGet, "/api/v1/users/x%0Alevel=ERROR%20msg=forged", "", "X-Request-Id", "a\tlevel=ERROR", "User-Agent", "level=ERROR")
 	log := h.log.String()
+	if strings.Contains(log, "level=ERROR") {
+		t.Errorf("whoever asks writes the log:\n%s", log)
+	}
 	for _, secret := range []string{"ada", "guessed", h.tokens[admin.Admin], h.tokens[admin.Reader]} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log)

@@ -197,3 +197,16 @@ func TestStreamsEndWithTheRight(t *testing.T) {
 	}
 	h.as(admin.Reader, http.MethodGet, "/api/v1/status", "").want(t, 200)
 }
+
+// A configuration that is sent reads no file and no variable of the server.
+func TestConfigurationReadsNothingOfTheServer(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	for _, token := range []string{"file:/etc/passwd", "file:security_test.go", "${PATH}"} {
+		file, err := json.Marshal(map[string]any{"files": []any{map[string]any{"name": "x.yaml", "text": `applications: [{name: target, template: scim2, connection: {endpoint: "https://127.0.0.1:1/", auth: {type: bearer, token: "` + token + `"}}}]`}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.as(admin.Admin, http.MethodPost, "/api/v1/config/apply", string(file)).want(t, 422, "configuration")
+	}
+}
