@@ -515,7 +515,7 @@ func TestGroupsOfAPerson(t *testing.T) {
 	if !in() {
 		t.Fatal("ada is in no group Guests")
 	}
-	v.click("Take ada@example.org out of Guests")
+	v.click("Remove from Guests")
 	v.sees("The groups are changed.")
 	if in() {
 		t.Error("ada is in the group still")
