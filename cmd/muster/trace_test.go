@@ -153,6 +153,7 @@ func TestTraces(t *testing.T) {
 	ask("GET", "/api/v1/users/Lovelace", "")
 	ask("GET", "/api/v1/users?search=Hopper", "")
 	ask("POST", "/api/v1/applications/target/cycles", "{}")
+	ask("GET", "/signin", "")
 	began := time.Now()
 	n.end()
 	if took := time.Since(began); took > slowness*10*time.Second {
@@ -173,6 +174,10 @@ func TestTraces(t *testing.T) {
 	c.one("commit", cycle, "db.system.name", "sqlite", "muster.db.attempts", "1")
 	c.one("commit", c.one("POST /api/v1/users", nil, "http.response.status_code", "201"))
 	c.one("GET /api/v1/users/{user}", nil)
+	c.one("GET /signin", nil, "http.response.status_code", "200")
+	if log, err := os.ReadFile(n.log); err != nil || !strings.Contains(string(log), "trace="+caller[3:35]) {
+		t.Errorf("the log does not say which trace a request belongs to: %v\n%s", err, log)
+	}
 	for name, want := range map[string]string{"service.name": "muster-of-the-test", "deployment.environment.name": "test"} {
 		if c.by[name] != want {
 			t.Errorf("%s is %q, want %q", name, c.by[name], want)

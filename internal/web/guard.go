@@ -117,8 +117,14 @@ func (s *Server) logged(r *http.Request, w *watched, n *note, begun time.Time) {
 	if w.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	s.log.Log(r.Context(), level, "request", "request", n.id, "method", r.Method, "route", r.Pattern, "status", w.status,
-		"bytes", w.bytes, "ms", time.Since(begun).Milliseconds(), "principal", n.principal)
+	line := []any{
+		"request", n.id, "method", r.Method, "route", r.Pattern, "status", w.status,
+		"bytes", w.bytes, "ms", time.Since(begun).Milliseconds(), "principal", n.principal,
+	}
+	if id := traceOf(r.Context()); id != "" {
+		line = append(line, "trace", id)
+	}
+	s.log.Log(r.Context(), level, "request", line...)
 }
 
 // watched notes what was answered.

@@ -35,6 +35,15 @@ func (s *Server) traced(r *http.Request, n *note) (context.Context, trace.Span) 
 	))
 }
 
+// traceOf is the id of the trace that a request belongs to, "" where it is not kept.
+func traceOf(ctx context.Context) string {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return ""
+	}
+	return span.SpanContext().TraceID().String()
+}
+
 // endTrace ends the span of a request. As in the log, the route stands for the path, which names people.
 func endTrace(span trace.Span, r *http.Request, w *watched) {
 	defer span.End()
