@@ -91,7 +91,11 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 		args = append(args, search)
 		where += ` and (lower(object_name) like $6 escape '\' or lower(account_name) like $6 escape '\')`
 	}
-	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by object_name, object_id limit $5`, args...)
+	order := "object_name"
+	if q.State == "failed" || q.State == "parked" {
+		order += " || ''" // so that the few are looked up and sorted, and not found by walking over all
+	}
+	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by `+order+`, object_id limit $5`, args...)
 	if len(links) > q.Limit {
 		links = links[:q.Limit]
 		last := links[q.Limit-1]
