@@ -257,7 +257,10 @@ func (app *Application) resolve(ctx context.Context, tx *store.Tx, r *report) ([
 		var refused *store.Error
 		switch {
 		case errors.As(err, &refused) && refused.Kind.Exit() == 2:
-			r.add(at, refused.Next, "assignments of %s: %s", app.Name, refused.Reason)
+			// Everybody who writes waits for this: names beyond those that are told of are not looked for.
+			if r.add(at, refused.Next, "assignments of %s: %s", app.Name, refused.Reason); r.full() {
+				return found, nil
+			}
 			continue
 		case err != nil:
 			return nil, err

@@ -62,10 +62,13 @@ type report struct {
 var tokenLike = regexp.MustCompile(`\b(xox[a-z](\.xox[a-z])?|xapp)-[0-9A-Za-z-]{5,}`)
 
 func (r *report) add(at Position, hint, message string, args ...any) {
-	if len(r.problems) < maxProblems {
+	if !r.full() {
 		r.problems = append(r.problems, Problem{Position: at, Message: fmt.Sprintf(message, args...), Hint: hint})
 	}
 }
+
+// full reports whether nothing more would be told.
+func (r *report) full() bool { return len(r.problems) >= maxProblems }
 
 // err returns the sorted problems without secrets, nil when there are none.
 func (r *report) err() error {

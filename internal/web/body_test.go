@@ -72,6 +72,21 @@ func TestLongSearches(t *testing.T) {
 	}
 }
 
+// A list of people whom nobody knows is not looked for to its end: whoever writes keeps others from writing.
+func TestManyUnknownPeople(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	var list strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&list, `,{"user":"nobody%d"}`, i)
+	}
+	before := h.store.Queries()
+	h.as(admin.Admin, http.MethodPost, "/api/v1/applications", `{"name":"target","template":"scim2","connection":{"endpoint":"https://127.0.0.1:1/","auth":{"token":"t"}},"assignments":[`+list.String()[1:]+`]}`).want(t, 422, "configuration")
+	if n := h.store.Queries() - before; n > 1500 {
+		t.Errorf("%d queries", n)
+	}
+}
+
 // A person has a bounded number of attributes: a million bytes of them kept everybody from writing for a minute.
 func TestManyAttributes(t *testing.T) {
 	t.Parallel()
