@@ -88,6 +88,31 @@ func TestDeletionAcknowledgedAndNotDone(t *testing.T) {
 	w.again()
 }
 
+// A group that was made without an answer, found, and refuses what was to follow, is Muster's all the same: it goes when
+// nobody is to have it any more.
+func TestMadeWithoutAnAnswerAndRefused(t *testing.T) {
+	w := onSQLite(t)
+	w.user("ada")
+	w.group("Team", "ada")
+	w.app.Provisioning.Groups.Actions = []string{"create", "update", "delete"}
+	w.assign("Team")
+	w.target.Fail(connectortest.Fault{Method: http.MethodPost, Path: "Groups", Committed: true, Status: 200, Body: "<html>busy</html>", Times: 1})
+	w.target.Fail(connectortest.Fault{Method: http.MethodPatch, Path: "Groups", Status: 403, Times: -1})
+	w.expect(w.sync(), map[string]int{"create": 1, "failed": 1})
+	w.target.Heal()
+	if w.target.GroupID("Team") == "" {
+		t.Fatal("the group was not made")
+	}
+	w.app.Assignments = nil
+	w.save()
+	w.sync()
+	if w.target.GroupID("Team") != "" {
+		t.Error("the group stayed")
+	}
+	w.active("ada", false)
+	w.again()
+}
+
 // Whoever is gone in truth is found to be so by one more question, and nothing fails.
 func TestRemovalOfSomebodyWhoIsGone(t *testing.T) {
 	w := onSQLite(t)

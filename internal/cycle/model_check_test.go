@@ -221,7 +221,7 @@ func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
 			continue
 		}
 		belongs[ids[0]] = true
-		if in, _ := m.in(p); in && p.may == on && !g.aside[p] && !slices.Contains(there, ids[0]) {
+		if in, _ := m.in(p); in && p.may == on && !g.aside[p] && !p.turned.KeepsOut() && !slices.Contains(there, ids[0]) {
 			m.t.Errorf("%s is missing in %s", p.name, g.name)
 		}
 	}
