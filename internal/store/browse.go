@@ -82,7 +82,11 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := "app_id = $1 and type = $2 and (object_name, object_id) > ($3, $4)"+state, []any{appID, string(q.Kind), name, id, q.Limit + 1}
+	by := "object_name"
+	if q.State == "failed" || q.State == "parked" {
+		by += " || ''" // so that the few are looked up and sorted, and not found by walking over all
+	}
+	where, args := "app_id = $1 and type = $2 and ("+by+", object_id) > ($3, $4)"+state, []any{appID, string(q.Kind), name, id, q.Limit + 1}
 	if q.Search != "" {
 		search, err := pattern(q.Search)
 		if err != nil {
@@ -91,11 +95,7 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 		args = append(args, search)
 		where += ` and (lower(object_name) like $6 escape '\' or lower(account_name) like $6 escape '\')`
 	}
-	order := "object_name"
-	if q.State == "failed" || q.State == "parked" {
-		order += " || ''" // so that the few are looked up and sorted, and not found by walking over all
-	}
-	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by `+order+`, object_id limit $5`, args...)
+	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by `+by+`, object_id limit $5`, args...)
 	if len(links) > q.Limit {
 		links = links[:q.Limit]
 		last := links[q.Limit-1]
