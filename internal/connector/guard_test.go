@@ -22,17 +22,19 @@ func TestGuard(t *testing.T) {
 		"168.63.129.16:80":            {false, true},
 		"[64:ff9b::a9fe:a9fe]:80":     {false, true}, // 169.254.169.254, by NAT64
 		"[64:ff9b:1::a9fe:a9fe]:80":   {false, true},
-		"[2002:a9fe:a9fe::1]:80":      {false, true}, // by 6to4
-		"[::a9fe:a9fe]:80":            {false, true},
-		"[64:ff9b::cb00:7109]:443":    {true, true}, // 203.0.113.9
-		"[::1]:80":                    {true, true},
-		"100.100.100.200:80":          {false, true},
-		"192.0.0.192:80":              {false, true},
-		"0.0.0.0:80":                  {false, false},
-		"[::]:80":                     {false, false},
-		"224.0.0.1:80":                {false, false},
-		"[ff02::1]:80":                {false, false},
-		"nonsense":                    {false, false},
+		// As a gateway reads it whose network has 48 bits.
+		"[64:ff9b:1:a9fe:a9:fe00:808:808]:80": {false, true},
+		"[2002:a9fe:a9fe::1]:80":              {false, true}, // by 6to4
+		"[::a9fe:a9fe]:80":                    {false, true},
+		"[64:ff9b::cb00:7109]:443":            {true, true}, // 203.0.113.9
+		"[::1]:80":                            {true, true},
+		"100.100.100.200:80":                  {false, true},
+		"192.0.0.192:80":                      {false, true},
+		"0.0.0.0:80":                          {false, false},
+		"[::]:80":                             {false, false},
+		"224.0.0.1:80":                        {false, false},
+		"[ff02::1]:80":                        {false, false},
+		"nonsense":                            {false, false},
 	} {
 		if ok := connector.Guard(false)("tcp", address, nil) == nil; ok != want.plain {
 			t.Errorf("%s is let through: %v", address, ok)

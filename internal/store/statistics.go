@@ -16,12 +16,13 @@ import (
 // are distinct and applications few, is known from the first hundreds of rows.
 type statistics struct {
 	mu    sync.Mutex
-	next  time.Time       // when to look again
-	tried map[string]bool // tables; one is analysed once, the rest is autovacuum's
+	next  time.Time      // when to look again
+	tried map[string]int // how often a table was to be analysed: one that another has is let be, and one of another owner stays as it is
 }
 
 const (
-	statisticsEvery = time.Second
+	statisticsEvery = 250 * time.Millisecond
+	statisticsTries = 20
 	// grown is a table that is worth it: as many bytes are read in no time, with any plan.
 	grown = `select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind = 'r' and relpages = 0 and pg_relation_size(oid) > 65536`
 )
@@ -47,13 +48,13 @@ func (s *Store) learn(ctx context.Context) {
 		return
 	}
 	for _, table := range tables {
-		if l.tried[table] {
+		if l.tried[table] == statisticsTries {
 			continue
 		}
 		if l.tried == nil {
-			l.tried = map[string]bool{}
+			l.tried = map[string]int{}
 		}
-		l.tried[table] = true
+		l.tried[table]++
 		if _, err := s.pool.Exec(ctx, "analyze (skip_locked) "+pgx.Identifier{table}.Sanitize()); err != nil {
 			s.log.Debug("a table could not be analysed", "table", table, "error", err)
 		}

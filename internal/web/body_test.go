@@ -37,7 +37,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 			defer c.Close()
 			fmt.Fprintf(c, "%sHost: muster\r\nContent-Length: 60000\r\n\r\n{", head)
-			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 			for in, buf := bufio.NewReader(c), make([]byte, 1<<10); err == nil; {
 				_, err = in.Read(buf)
 			}
@@ -51,10 +51,10 @@ func TestSlowBodies(t *testing.T) {
 // What a body asks for may take longer than the body may take to come.
 func TestLongWorkAfterABody(t *testing.T) {
 	t.Parallel()
-	h := openWith(t, 2*time.Second)
+	h := openWith(t, 6*time.Second)
 	target := h.target(t, "  provisioning: {scope: all}\n")
 	h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"ada","attributes":{"name.familyName":"Test","emails":"ada@example.org"}}`).want(t, 201)
-	target.Fail(connectortest.Fault{Method: "POST", Path: "Users", Delay: 4 * time.Second})
+	target.Fail(connectortest.Fault{Method: "POST", Path: "Users", Delay: 9 * time.Second})
 	r := h.as(admin.Operator, http.MethodPost, "/api/v1/applications/target/cycles", "{}").want(t, 200)
 	if r.doc["failed"] != float64(0) {
 		t.Errorf("the cycle ended with %s", r.text)

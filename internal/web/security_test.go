@@ -158,7 +158,7 @@ func (c *counting) Read(p []byte) (int, error) {
 // Who may not listen any more is told nothing more, also by what began before: a token that was revoked, a session that was ended.
 func TestStreamsEndWithTheRight(t *testing.T) {
 	t.Parallel()
-	h := openWith(t, 3*time.Second)
+	h := openWith(t, 8*time.Second)
 	h.target(t, "")
 	h.join("ada", admin.Owner)
 	b := h.browser().enter("ada")
@@ -188,7 +188,7 @@ func TestStreamsEndWithTheRight(t *testing.T) {
 		if res.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d", res.Request.URL, res.StatusCode)
 		}
-		tooLong := time.AfterFunc(20*time.Second, func() { res.Body.Close() })
+		tooLong := time.AfterFunc(time.Minute, func() { res.Body.Close() })
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			t.Errorf("%s goes on: %v", res.Request.URL, err)
 		}
