@@ -114,6 +114,18 @@ func TestDataUnwritableInTheMiddle(t *testing.T) {
 	if sent > 300 {
 		t.Errorf("%d of %d were sent all the same", sent, people)
 	}
+	ready := func() int {
+		t.Helper()
+		resp, err := http.Get(n.Load().url + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz says %d", got)
+	}
 	for range 3 {
 		trouble() // a second or so, in which it tries again
 	}
@@ -121,7 +133,7 @@ func TestDataUnwritableInTheMiddle(t *testing.T) {
 		t.Errorf("%d were sent while nothing could be recorded", more-sent)
 	}
 	refuseFiles(t, n.Load().cmd.Process.Pid, false)
-	rest := comesTo(t, 15*time.Second, "work goes on", func() bool { return len(target.UserIDs()) == people && trouble() == "" })
+	rest := comesTo(t, 15*time.Second, "work goes on", func() bool { return len(target.UserIDs()) == people && trouble() == "" && ready() == http.StatusOK })
 	t.Logf("told after %s, with %d sent; over %s after it could be written", took.Round(time.Millisecond), sent, rest.Round(time.Millisecond))
 	made := 0
 	for _, l := range target.Log() {

@@ -475,8 +475,9 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 }
 
 // settle ends the operations of objects that ended without an answer: how the accounts stand is known
-// now, and a removal whose account is off was carried out: the guard counts it. What was wanted is no
-// longer needed to look for them, so nothing sensitive stays.
+// now, and a removal whose account is off was carried out: the guard counts it. Somebody who returned and
+// whose account is on is back: no operation follows that could say so. What was wanted is no longer
+// needed to look for them, so nothing sensitive stays.
 func (tx *Tx) settle(ctx context.Context, appID string, objects []string, enabled map[string]bool) error {
 	open, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where app_id = $1 and `+isOpen+` and state = 'unknown' and object_id in `+tx.in("$2"), appID, list(objects))
 	for _, o := range open {
@@ -486,6 +487,11 @@ func (tx *Tx) settle(ctx context.Context, appID string, objects []string, enable
 		}
 		if err := tx.keep(ctx, o); err != nil {
 			return err
+		}
+		if o.Kind == directory.KindUser && o.Cause == provision.Returned && enabled[o.Source.ID] {
+			if err := tx.letBack(ctx, appID, o.Source.ID); err != nil {
+				return err
+			}
 		}
 	}
 	return err
