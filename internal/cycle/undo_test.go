@@ -3,6 +3,7 @@ package cycle_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -485,6 +486,42 @@ func TestUndoneMembershipReturns(t *testing.T) {
 		w.groupMembers("Others", "dora", "emil")
 		w.again()
 	})
+}
+
+// TestUndoneMembershipReturnsWithoutAnAnswer: the same when nobody knows at first whether the account was switched on: the
+// answer was lost, or nobody could be asked afterwards.
+func TestUndoneMembershipReturnsWithoutAnAnswer(t *testing.T) {
+	enable := connectortest.Fault{Method: http.MethodPatch, Path: "Users"}
+	lost, silent := enable, enable
+	lost.Drop = connectortest.AfterWrite
+	silent.Status, silent.Body, silent.Committed = 200, "{}", true
+	for name, faults := range map[string][]connectortest.Fault{
+		"lost": {lost}, "unverified": {silent, {Method: http.MethodGet, Path: "Users", Status: 400, Times: -1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onSQLite(t)
+			small(w)
+			w.user("dora")
+			w.join("Engineering", "dora")
+			done := w.sync()
+			w.undo(done.Cycle.ID, "dora")
+			w.set("dora", "active", false)
+			w.sync()
+			w.set("dora", "active", true)
+			for _, f := range faults {
+				w.target.Fail(f)
+			}
+			if _, err := w.trySync(); err != nil {
+				t.Fatal(err)
+			}
+			w.active("dora", true)
+			w.groupMembers("Engineering", "ada", "bob", "cleo")
+			w.target.Heal()
+			w.sync()
+			w.groupMembers("Engineering", "ada", "bob", "cleo", "dora")
+			w.again()
+		})
+	}
 }
 
 // TestUndoOfTwoOperations: what a cycle did to one object in several steps is taken back as a whole.
