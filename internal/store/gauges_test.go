@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,8 +14,11 @@ func TestAScrapeReadsNoLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	plan := strings.Join(s.planOf(t, openByState), "\n")
-	if !strings.Contains(plan, "operations_open") {
-		t.Errorf("what is open is counted by\n%s", plan)
+	plan := s.planOf(t, openByState)
+	if !slices.ContainsFunc(plan, func(line string) bool { return strings.Contains(line, "operations_open") }) ||
+		slices.ContainsFunc(plan, func(line string) bool {
+			return strings.HasPrefix(line, "SCAN c") || strings.HasPrefix(line, "SCAN operations") && !strings.Contains(line, "operations_open")
+		}) {
+		t.Errorf("what is open is counted by\n%s", strings.Join(plan, "\n"))
 	}
 }
