@@ -174,7 +174,8 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 	}
 	return s.Write(ctx, func(tx *Tx) error {
 		if len(replaces) > 0 {
-			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, want = '{}', detail = '{}', finished_at = $1
+			// What is unknown has ended, and was counted in the hour in which it did.
+			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, want = '{}', detail = '{}', finished_at = coalesce(finished_at, $1)
 				where id in `+tx.in("$2")+` and state in ('planned','held','approved','unknown')`, millis(s.Now()), list(replaces)); err != nil {
 				return err
 			}

@@ -33,40 +33,71 @@ const tallied = `count(*) as n, count(changed_at) as followed, cast(coalesce(sum
 	where finished_at is not null and finished_at >= $1 and finished_at < $2 and state in ('applied','skipped','failed','unknown')`
 
 // TallyHourly counts what ended in the hours that are over and have not been counted yet, some of them at a
-// time: the next call goes on. It asks nothing of the database while there is nothing to count.
+// time: the next call goes on. What was counted of hours that are not over, because the clock was set back, is forgotten.
+// It asks nothing of the database while there is nothing to count.
 func (s *Store) TallyHourly(ctx context.Context) error {
 	end := s.Now().Add(-tallyAfter).UnixMilli()
-	if end -= end % hour; s.counted.Load() >= end {
+	if end -= end % hour; s.counted.Load() == end {
 		return nil
 	}
-	begin, err := s.tallied(ctx)
-	if err != nil {
-		return err
-	}
-	if begin == 0 {
-		begin, err = read(ctx, s, func(tx *Tx) (first int64, err error) {
-			return first, tx.QueryRow(ctx, "select coalesce(min(finished_at), $1) from operations where finished_at is not null", end).Scan(&first)
-		})
-		if err != nil {
-			return err
-		}
-		begin -= begin % hour
-	}
-	until := min(end, begin+tallySlice*hour)
-	err = s.Write(ctx, func(tx *Tx) error {
-		if begin < until {
-			if _, err := tx.Exec(ctx, `insert into tallies (hour, app_id, status, n, followed, lag, worst)
-				select finished_at - finished_at % 3600000, app_id, status, `+tallied+` group by 1, 2, 3 on conflict do nothing`, begin, until); err != nil {
-				return err
-			}
-		}
-		return tx.set(ctx, talliedSetting, strconv.FormatInt(max(begin, until), 10))
-	})
+	done, err := s.tally(ctx, end)
 	if err != nil {
 		return fmt.Errorf("counting what was done: %w", err)
 	}
-	s.counted.Store(max(begin, until))
+	s.counted.Store(done)
 	return nil
+}
+
+// tally counts a slice of the hours up to an end, and returns how far it came.
+func (s *Store) tally(ctx context.Context, end int64) (until int64, err error) {
+	begin, err := s.tallied(ctx)
+	if err != nil {
+		return 0, err
+	}
+	// Another node's clock may be a little ahead.
+	if begin > end {
+		if begin <= s.Now().Add(ClockSlack-tallyAfter).UnixMilli() {
+			return end, nil
+		}
+		return end, s.Write(ctx, func(tx *Tx) error {
+			if _, err := tx.Exec(ctx, "delete from tallies where hour >= $1", end); err != nil {
+				return err
+			}
+			return tx.set(ctx, talliedSetting, strconv.FormatInt(end, 10))
+		})
+	}
+	var rows [][]any
+	// The log is read beside whoever writes, and only the few sums are written.
+	err = s.Read(ctx, func(tx *Tx) error {
+		if begin == 0 {
+			if err := tx.QueryRow(ctx, "select coalesce(min(finished_at), $1) from operations where finished_at is not null", end).Scan(&begin); err != nil {
+				return err
+			}
+			begin -= begin % hour
+		}
+		until = min(end, begin+tallySlice*hour)
+		rows, err = rowsOf(ctx, tx, scanSums, `select finished_at - finished_at % 3600000, app_id, status, `+tallied+` group by 1, 2, 3`, begin, until)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return until, s.Write(ctx, func(tx *Tx) error {
+		if err := tx.insert(ctx, "tallies", sums, rows, "on conflict do nothing"); err != nil {
+			return err
+		}
+		return tx.set(ctx, talliedSetting, strconv.FormatInt(until, 10))
+	})
+}
+
+// sums are the columns of the table of tallies.
+var sums = []string{"hour", "app_id", "status", "n", "followed", "lag", "worst"}
+
+func scanSums(row scanner) (values []any, err error) {
+	var app, status string
+	var at, n, followed, lag, worst int64
+	err = row.Scan(&at, &app, &status, &n, &followed, &lag, &worst)
+	return []any{at, app, status, n, followed, lag, worst}, err
 }
 
 func (s *Store) tallied(ctx context.Context) (int64, error) {

@@ -98,5 +98,31 @@ func TestTallies(t *testing.T) {
 		if got := contents(t, s, "select hour, app_id, status, n from tallies"); len(got) != len(rows)+1 {
 			t.Errorf("%d hours were counted, and then %d", len(rows), len(got))
 		}
+
+		// A clock that was ahead for a while has counted hours that were not over.
+		ended("a", "unknown", "warning", now.Add(-10*time.Minute), 0)
+		unknown, right := fmt.Sprint("o", n), now
+		now = now.Add(30 * 24 * time.Hour)
+		for range 32 {
+			must(t)(s.TallyHourly(ctx))
+		}
+		now = right
+		must(t)(s.TallyHourly(ctx))
+		ended("a", "applied", "success", now, 0)
+		now = right.Add(time.Hour)
+		must(t)(s.TallyHourly(ctx))
+		found, err := s.Activity(ctx, "a", right.Truncate(time.Hour), now, time.Hour)
+		must(t)(err)
+		if len(found) != 1 || !cmp.Equal(found[0].Status, map[string]int{"success": 1, "warning": 1}) {
+			t.Errorf("after the clock was set back the chart is %+v", found)
+		}
+
+		// What is replaced whose end was not known ended when it did, and is not counted again.
+		must(t)(s.AddOperations(ctx, nil, []string{unknown}, nil))
+		now = now.Add(2 * time.Hour)
+		must(t)(s.TallyHourly(ctx))
+		if got := contents(t, s, "select n from tallies where status = 'warning'"); len(got) != 1 || got[0] != "1" {
+			t.Errorf("one operation that was not known is counted %q times", got)
+		}
 	})
 }
