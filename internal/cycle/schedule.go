@@ -52,6 +52,12 @@ func (s *Schedule) Run(ctx context.Context, ready func()) error {
 	}
 	s.look(ctx)
 	ready()
+	switch people, err := s.engine.Store.RightWords(ctx); {
+	case err != nil && ctx.Err() == nil:
+		s.engine.Log.Warn("whether a search finds everybody is not known", "error", err)
+	case people > 0:
+		s.engine.Log.Warn("a node of an older version changed people after the upgrade; searches find them again", "people", people)
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for ctx.Err() == nil {

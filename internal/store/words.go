@@ -116,26 +116,113 @@ func (s *Store) fillWords(ctx context.Context) error {
 	return s.Write(ctx, func(tx *Tx) error { return tx.wordEverybody(ctx) })
 }
 
+// searchedText is what a search looks in of a person.
+type searchedText struct{ id, search string }
+
+func scanSearchedText(row scanner) (k searchedText, err error) {
+	return k, row.Scan(&k.id, &k.search)
+}
+
+// wordSlice is how many people are worded at once.
+const wordSlice = 5000
+
+func (tx *Tx) everybodyAfter(ctx context.Context, id string) ([]searchedText, error) {
+	return rowsOf(ctx, tx, scanSearchedText, "select id, search from users where id > $1 order by id limit $2", id, wordSlice)
+}
+
 func (tx *Tx) wordEverybody(ctx context.Context) error {
-	const slice = 5000
 	for after := ""; ; {
-		type known struct{ id, search string }
-		people, err := rowsOf(ctx, tx, func(row scanner) (k known, err error) { return k, row.Scan(&k.id, &k.search) },
-			"select id, search from users where id > $1 order by id limit $2", after, slice)
+		people, err := tx.everybodyAfter(ctx, after)
 		if err != nil {
 			return err
 		}
-		var rows [][]any
-		for _, p := range people {
-			for _, w := range wordsOf(p.search) {
-				rows = append(rows, []any{[]byte(w), p.id})
-			}
-			after = p.id
-		}
-		if err := tx.insertWords(ctx, rows); err != nil || len(people) < slice {
+		if err := tx.word(ctx, people); err != nil || len(people) < wordSlice {
 			return err
 		}
+		after = people[len(people)-1].id
 	}
+}
+
+// word writes the words of people who have none.
+func (tx *Tx) word(ctx context.Context, people []searchedText) error {
+	var rows [][]any
+	for _, p := range people {
+		for _, w := range wordsOf(p.search) {
+			rows = append(rows, []any{[]byte(w), p.id})
+		}
+	}
+	return tx.insertWords(ctx, rows)
+}
+
+// RightWords gives the words of people right whom a node of a version changed that knows of no words, and went
+// on after another node had brought the schema forward: no search would find them by what they are called
+// now. It returns how many people there were. It reads everybody, where there can be several nodes: ask at the start of one.
+func (s *Store) RightWords(ctx context.Context) (righted int, err error) {
+	if !s.Postgres() {
+		return 0, nil
+	}
+	err = s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, "delete from words where not exists (select 1 from users u where u.id = words.object_id)")
+		return err
+	})
+	for after, more := "", err == nil; more && err == nil; {
+		var wrong []string
+		err = s.Read(ctx, func(tx *Tx) error {
+			people, err := tx.everybodyAfter(ctx, after)
+			if more = len(people) == wordSlice; err == nil && more {
+				after = people[len(people)-1].id
+			}
+			if err == nil {
+				wrong, err = tx.wronglyWorded(ctx, people)
+			}
+			return err
+		})
+		if err == nil && len(wrong) > 0 {
+			err = s.Write(ctx, func(tx *Tx) error { return tx.rewordThem(ctx, wrong) })
+			righted += len(wrong)
+		}
+	}
+	if err != nil {
+		return righted, fmt.Errorf("looking for people whom no search finds: %w", err)
+	}
+	return righted, nil
+}
+
+// wronglyWorded returns the ids of people whose words are not those of what they are called.
+func (tx *Tx) wronglyWorded(ctx context.Context, people []searchedText) (wrong []string, err error) {
+	ids := make([]string, len(people))
+	for i, p := range people {
+		ids[i] = p.id
+	}
+	type entry struct {
+		id   string
+		word []byte
+	}
+	entries, err := rowsOf(ctx, tx, func(row scanner) (e entry, err error) { return e, row.Scan(&e.id, &e.word) },
+		"select object_id, word from words where object_id in "+tx.in("$1"), list(ids))
+	have := map[string][]string{}
+	for _, e := range entries {
+		have[e.id] = append(have[e.id], string(e.word))
+	}
+	for _, p := range people {
+		slices.Sort(have[p.id])
+		if !slices.Equal(have[p.id], wordsOf(p.search)) {
+			wrong = append(wrong, p.id)
+		}
+	}
+	return wrong, err
+}
+
+// rewordThem writes the words of people anew, as they are called when it has them to itself.
+func (tx *Tx) rewordThem(ctx context.Context, ids []string) error {
+	people, err := rowsOf(ctx, tx, scanSearchedText, "select id, search from users where id in "+tx.in("$1")+" order by id"+tx.s.dialect.lockRow, list(ids))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "delete from words where object_id in "+tx.in("$1"), list(ids)); err != nil {
+		return fmt.Errorf("forgetting words: %w", err)
+	}
+	return tx.word(ctx, people)
 }
 
 // found is a person whom a search found, by the first of their words that begins with what was looked for.
