@@ -149,6 +149,9 @@ func (s *Schedule) Ready() error {
 	case s.last.IsZero():
 		return ErrNotBegun
 	}
+	for _, t := range s.worry {
+		return errors.New(t.Reason) // which the database did not take
+	}
 	return nil
 }
 
