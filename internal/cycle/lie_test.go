@@ -1,6 +1,7 @@
 package cycle_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -86,6 +87,42 @@ func TestDeletionAcknowledgedAndNotDone(t *testing.T) {
 		t.Errorf("%d accounts and groups are there, want 2", n)
 	}
 	w.again()
+}
+
+// Slack deletes nobody: a deletion switches the account off, which the answer shows and which is a success. One whose account
+// is on all the same is none, and its account stays linked.
+func TestDeletionThatIsADeactivation(t *testing.T) {
+	w := onSQLite(t)
+	var paths []string
+	lie := false
+	w.onSlack(func(r *http.Request) {
+		if r.Method == http.MethodPatch || r.Method == http.MethodDelete {
+			paths = append(paths, r.Method)
+			if lie {
+				r.Body = io.NopCloser(strings.NewReader(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":true}]}`))
+			}
+		}
+	})
+	w.app.Provisioning.OnDisable = "delete"
+	w.app.Provisioning.Users.Actions = []string{"create", "update", "disable", "delete"}
+	w.people("p", 3)
+	w.save()
+	w.sync()
+	w.off("p001")
+	w.expect(w.sync(), map[string]int{"delete": 1})
+	w.again()
+	if strings.Join(paths, " ") != "PATCH" {
+		t.Errorf("sent: %v", paths)
+	}
+	lie = true
+	w.off("p002")
+	r := w.sync()
+	w.expect(r, map[string]int{"failed": 1})
+	if why := w.problems(r.Cycle.ID); !strings.Contains(why, "acknowledged the deletion") {
+		t.Error(why)
+	}
+	lie = false
+	w.expect(w.sync(), map[string]int{"delete": 1})
 }
 
 // A group that was made without an answer, found, and refuses what was to follow, is Muster's all the same: it goes when

@@ -161,9 +161,10 @@ func compare(action provision.Action, change connector.Change, out connector.Out
 	if sent == nil {
 		sent = change.Want
 	}
-	// An update says nothing about active: an account that was switched off at the target stays so.
+	// An update says nothing about active: an account that was switched off at the target stays so. Where a
+	// deletion is a deactivation, the account is there afterwards, and off.
 	if change.Kind == directory.KindUser && action != provision.Update {
-		if active := action != provision.Disable; a.Active != active {
+		if active := action != provision.Disable && action != provision.Delete; a.Active != active {
 			differs = append(differs, "active")
 		}
 	}

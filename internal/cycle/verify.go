@@ -46,10 +46,10 @@ func (d *dispatcher) lookAgain(ctx context.Context) error {
 			if c.unread = err != nil; a != nil || c.work.Action == provision.Delete {
 				c.out.Account = a
 			}
-			c.out.Gone = c.work.Action == provision.Delete && err == nil && a == nil
+			c.out.Gone = c.out.Gone || c.work.Action == provision.Delete && err == nil && a == nil
 			verified, differs := compare(c.work.Action, c.change, c.out)
 			c.differs = differs
-			if verified && len(differs) == 0 {
+			if verified && len(differs) == 0 && !c.unread {
 				d.settled(c, false)
 			} else {
 				rest = append(rest, c)
@@ -151,7 +151,7 @@ func (d *dispatcher) notAccepted(c *check) {
 		Recommendation: "See whether the target allows this attribute to be changed, and map it otherwise if not.",
 	}
 	op.State, op.Status, op.Verified, op.Error = store.Failed, "failure", false, &p
-	if slices.Contains(c.differs, existence) {
+	if c.work.Action == provision.Delete {
 		p.Reason, p.Recommendation = "not accepted by target: it acknowledged the deletion, and it is still there", fmt.Sprintf("Look at %s at the target; Muster tries again.", op.Target.Name)
 		c.result = d.failed(c.work, p, false)
 		return
