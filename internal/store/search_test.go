@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/directory"
@@ -91,5 +93,45 @@ func TestSearchFollowsThePerson(t *testing.T) {
 		_, err = to.Restore(ctx, &archive)
 		must(t)(err)
 		expect(to, "gigi", all...)
+	})
+}
+
+// A search goes by the rarest of its words, however long the others are, and from page to page by the same one.
+func TestSearchGoesByTheRarestWord(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		add := func(n int, family, domain string) {
+			t.Helper()
+			var list []source.Record
+			for i := range n {
+				list = append(list, named(fmt.Sprintf("%s.%03d@%s", family, i, domain), "name.familyName", fmt.Sprintf("%s-%03d", family, n-i)))
+			}
+			bring(t, s, rows{list: list}, store.ImportOptions{Source: family + domain}, fmt.Sprintf("%d/0/0/0/0", n))
+		}
+		add(60, "gray", "example.org")
+		add(3, "smith", "example.org")
+		q := store.UserQuery{Search: "example smith", Limit: 1}
+		page, next, err := s.Users(ctx, q)
+		must(t)(err)
+		names := []string{page[0].UserName}
+		add(200, "smith", "navy.test") // now the other is the rarer one
+		for q.After = next; q.After != ""; q.After = next {
+			page, next, err = s.Users(ctx, q)
+			must(t)(err)
+			for _, u := range page {
+				names = append(names, u.UserName)
+			}
+		}
+		// In the order of their words that begin with smith: these are smith-001, smith-002, smith-003.
+		if want := []string{"smith.002@example.org", "smith.001@example.org", "smith.000@example.org"}; !slices.Equal(names, want) {
+			t.Errorf("found are %v, want %v", names, want)
+		}
+		for _, place := range []string{"smith-001\x00u", "2 smith-001\x00u", "-1 smith-001\x00u", "x smith-001\x00u"} {
+			q.After = base64.RawURLEncoding.EncodeToString([]byte(place))
+			if _, _, err := s.Users(ctx, q); err == nil || !strings.Contains(err.Error(), "not one that was given out") {
+				t.Errorf("%q is taken for a place: %v", place, err)
+			}
+		}
 	})
 }

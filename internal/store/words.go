@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -240,24 +241,74 @@ type finding struct {
 	limit int
 }
 
-// find returns whom a search finds in the order of the words that it found them by, and where the next page
-// begins. It reads those who have a word that begins with the longest term, and nobody else.
+const (
+	// probed is how many words of a term are counted at most, and few is how many of them are few enough to look no further.
+	probed, few = 1000, 50
+	// probes is how many terms are counted.
+	probes = 8
+)
+
+// rarest returns the place of the term that the fewest words begin with, of equal ones the longest: in "example smith"
+// the first may stand in the address of everybody.
+func (tx *Tx) rarest(ctx context.Context, terms []string) (best int, err error) {
+	order := make([]int, len(terms))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return len(terms[b]) - len(terms[a]) })
+	if best = order[0]; len(order) == 1 {
+		return best, nil
+	}
+	least := probed + 1
+	for _, i := range order[:min(len(order), probes)] {
+		var n int
+		err := tx.QueryRow(ctx, "select count(*) from (select 1 from words w where w.word >= $1 and w.word < $2 limit $3) x", []byte(terms[i]), []byte(terms[i]+"\xff"), probed).Scan(&n)
+		if err != nil {
+			return 0, err
+		}
+		if n < least {
+			best, least = i, n
+		}
+		if least <= few {
+			break
+		}
+	}
+	return best, nil
+}
+
+// begin returns by which term a search goes on and after which word of whom: the next page goes by the same
+// term as the first, whatever words there are by then.
+func (tx *Tx) begin(ctx context.Context, f finding) (term int, word, id string, err error) {
+	if f.after == "" {
+		term, err = tx.rarest(ctx, f.terms)
+		return term, f.terms[term], "", err
+	}
+	key, id, err := cursor(f.after)
+	if err != nil {
+		return 0, "", "", err
+	}
+	number, word, ok := strings.Cut(key, " ")
+	if term, err = strconv.Atoi(number); !ok || err != nil || term < 0 || term >= len(f.terms) {
+		return 0, "", "", refuse(ErrInvalid, "", "the place in the list is not one that was given out")
+	}
+	return term, word, id, nil
+}
+
+// findPeople returns whom a search finds in the order of the words that it found them by, and where the next page
+// begins. It reads those who have a word that begins with the rarest term, and nobody else.
 func (tx *Tx) findPeople(ctx context.Context, f finding) (page []found, next string, err error) {
-	longest := slices.MaxFunc(f.terms, func(a, b string) int { return len(a) - len(b) })
-	word, id, err := cursor(f.after)
+	number, word, id, err := tx.begin(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
-	if f.after == "" {
-		word = longest
-	}
+	term := f.terms[number]
 	batch := f.limit + 1
 	// By "cross join" SQLite begins with the words whatever it believes of the tables.
 	query := "select w.word, w.object_id, u.search from words w cross join users u " + f.table +
 		" where u.id = w.object_id and (w.word, w.object_id) > ($1, $2) and w.word < $3 and u.search like $4 escape '\\' " + f.where + " order by w.word, w.object_id limit $5"
 	others := "%"
 	for _, t := range f.terms {
-		if t != longest {
+		if t != term && len(t)+2 > len(others) {
 			others = "%" + escapeLike(t) + "%"
 		}
 	}
@@ -267,19 +318,19 @@ func (tx *Tx) findPeople(ctx context.Context, f finding) (page []found, next str
 			id, search string
 		}
 		seen, err := rowsOf(ctx, tx, func(row scanner) (c candidate, err error) { return c, row.Scan(&c.word, &c.id, &c.search) },
-			query, append([]any{[]byte(word), id, []byte(longest + "\xff"), others, batch}, f.args...)...)
+			query, append([]any{[]byte(word), id, []byte(term + "\xff"), others, batch}, f.args...)...)
 		if err != nil {
 			return nil, "", err
 		}
 		for _, c := range seen {
 			word, id = string(c.word), c.id
 			words := wordsOf(c.search)
-			if first(words, longest) != word || slices.ContainsFunc(f.terms, func(t string) bool { return first(words, t) == "" }) {
+			if first(words, term) != word || slices.ContainsFunc(f.terms, func(t string) bool { return first(words, t) == "" }) {
 				continue // found by an earlier word already, or not by all terms
 			}
 			if len(page) == f.limit {
 				last := page[f.limit-1]
-				return page, place(last.word, last.id), nil
+				return page, place(strconv.Itoa(number)+" "+last.word, last.id), nil
 			}
 			page = append(page, found{word, id})
 		}
