@@ -291,9 +291,24 @@ type MemberQuery struct {
 	Limit int // 0 is all
 }
 
-// largeGroup is from how many members on a page of them is found by walking over everybody by name, of whom
-// then many belong to it, and no longer by sorting all members.
-const largeGroup = 2000
+const (
+	// largeGroup is from how many members on it is asked how many belong to a group of all.
+	largeGroup = 2000
+	// largeShare is of how many people one belongs to a group whose page is found by walking over everybody by
+	// name. Where fewer do, all members are sorted: a walk past those who do not belong would cost more.
+	largeShare = 20
+)
+
+// walked reports whether a page of a group's members is found by walking over everybody by name.
+func (tx *Tx) walked(ctx context.Context, group string) (bool, error) {
+	var members, people int
+	err := tx.QueryRow(ctx, "select count(*) from members where group_id = $1", group).Scan(&members)
+	if err != nil || members < largeGroup {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, "select count(*) from (select 1 from users where deleted_at is null limit $1) x", largeShare*members+1).Scan(&people)
+	return people <= largeShare*members, err
+}
 
 // Members returns the direct members of a group that are there, by name, and where the next page
 // begins.
@@ -308,11 +323,11 @@ func (s *Store) Members(ctx context.Context, q MemberQuery) (page []directory.Me
 		limit := ""
 		if q.Limit > 0 {
 			limit = fmt.Sprintf(" limit %d", q.Limit+1)
-			var n int
-			if err := tx.QueryRow(ctx, fmt.Sprintf("select count(*) from (select 1 from members where group_id = $1 limit %d) x", largeGroup), q.Group).Scan(&n); err != nil {
+			walked, err := tx.walked(ctx, q.Group)
+			if err != nil {
 				return err
 			}
-			if n == largeGroup {
+			if walked {
 				const belongs = ` and exists (select 1 from members m where m.group_id = $1 and m.member_id = `
 				users = `select * from (select 'user' as type, u.id as id, u.user_name as name, u.user_name_key as k from users u
 					where u.deleted_at is null and (u.user_name_key, u.id) > ($2, $3)` + belongs + `u.id) order by u.user_name_key, u.id` + limit + `) u`

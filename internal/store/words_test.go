@@ -165,6 +165,45 @@ func TestPagesAreFoundByAnIndex(t *testing.T) {
 	}
 }
 
+// A page of a group to which many belong is found by walking over people by name, and one to which few of very many
+// belong by sorting its members: a walk would pass everybody.
+func TestPageOfALargeGroup(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{Data: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	have := 0
+	for _, c := range []struct {
+		people int
+		walks  bool
+	}{{largeGroup, true}, {largeGroup * largeShare, true}, {largeGroup*largeShare + 1, false}} {
+		err := s.Write(t.Context(), func(tx *Tx) error {
+			_, err := tx.Exec(t.Context(), `with recursive n (i) as (select $1 union all select i + 1 from n where i + 1 < $2)
+				insert into users (id, source, user_name, user_name_key, active, attributes, search, created_at, modified_at) select 'u' || i, '', 'p' || i, 'p' || i, true, '{}', '', 1, 1 from n`, have, c.people)
+			if err == nil && have == 0 {
+				_, err = tx.Exec(t.Context(), "insert into members (group_id, member_id, member_type, added_at) select 'g', id, 'user', 1 from users")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		have = c.people
+		s.dialect.texts.Clear()
+		page, next, err := s.Members(t.Context(), MemberQuery{Group: "g", Limit: 2})
+		if err != nil || len(page) != 2 || page[0].Name != "p0" || page[1].Name != "p1" || next == "" {
+			t.Errorf("of %d people the page is %v, %v", have, page, err)
+		}
+		var plan []string
+		s.dialect.texts.Range(func(_, text any) bool { plan = append(plan, s.planOf(t, text.(string))...); return true })
+		if walks := slices.ContainsFunc(plan, func(line string) bool { return strings.Contains(line, "u USING INDEX users_name") }); walks != c.walks {
+			t.Errorf("of %d people the page is found by\n%s", have, strings.Join(plan, "\n"))
+		}
+	}
+}
+
 // planOf is how SQLite carries a statement out.
 func (s *Store) planOf(t *testing.T, text string) (lines []string) {
 	t.Helper()
