@@ -47,10 +47,10 @@ func (c *serveCmd) Run(s *session) error {
 		return err
 	}
 	schedule := desk.Schedule()
-	server, doors, err := c.open(s, desk, st, schedule.Ready)
+	server, site, doors, err := c.open(s, desk, st, schedule.Ready)
 	if err == nil {
 		if err = st.Announce(server.near()); err == nil {
-			err = c.run(s, beside(desk.RunNotifications, schedule.Run), st, server, doors)
+			err = c.run(s, beside(schedule.Run, desk.RunNotifications, site.Run), st, server, doors)
 		} else {
 			err = errors.Join(err, server.close())
 		}
@@ -62,31 +62,33 @@ func (c *serveCmd) Run(s *session) error {
 }
 
 // open begins to answer. The address is taken first: the pages of signing in have to know it.
-func (c *serveCmd) open(s *session, desk *admin.Desk, st *store.Store, ready func() error) (*served, *signin.Gate, error) {
+func (c *serveCmd) open(s *session, desk *admin.Desk, st *store.Store, ready func() error) (*served, *web.Server, *signin.Gate, error) {
 	l, err := listen(c.Listen)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	in, err := c.signIn(s, st, l.Addr())
 	if err != nil {
-		return nil, nil, errors.Join(err, l.Close())
+		return nil, nil, nil, errors.Join(err, l.Close())
 	}
 	meter := metrics.New(metrics.Options{Store: st, Usages: desk.Usages, Version: versionOf().Version, Log: s.log()})
 	desk.Watch(meter.Watch())
 	site, err := web.New(web.Options{Desk: desk, Version: versionOf().Version, Log: s.log(), SignIn: in, Metrics: meter.Handler(), Tracer: s.trace()})
 	if err != nil {
-		return nil, nil, errors.Join(err, l.Close())
+		return nil, nil, nil, errors.Join(err, l.Close())
 	}
-	return serveOn(l, web.Health(ready, site)), in.Gate, nil
+	return serveOn(l, web.Health(ready, site)), site, in.Gate, nil
 }
 
-// beside tells people of what concerns them as long as the schedule runs, and ends with it.
-func beside(tell func(context.Context), schedule func(context.Context, func()) error) func(context.Context, func()) error {
+// beside runs what else there is to do as long as the schedule runs, and ends with it.
+func beside(schedule func(context.Context, func()) error, more ...func(context.Context)) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
 		ctx, stop := context.WithCancel(ctx)
-		var telling sync.WaitGroup
-		telling.Go(func() { tell(ctx) })
-		defer telling.Wait()
+		var running sync.WaitGroup
+		for _, run := range more {
+			running.Go(func() { run(ctx) })
+		}
+		defer running.Wait()
 		defer stop()
 		return schedule(ctx, ready)
 	}

@@ -97,6 +97,17 @@ type served struct {
 	http *http.Server
 	url  string
 	done chan error
+	cut  context.CancelFunc // ends the requests that are under way
+}
+
+// recordTime is how long a request that is ended may take until it has ended.
+const recordTime = 4 * time.Second
+
+// shut waits for requests that are under way, and takes no more.
+func (v *served) shut(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return v.http.Shutdown(ctx)
 }
 
 // serve begins to serve on an address; port 0 takes a free one.
@@ -119,17 +130,20 @@ func listen(address string) (net.Listener, error) {
 
 // serveOn begins to answer at an address that was taken.
 func serveOn(l net.Listener, h http.Handler) *served {
-	v := &served{http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, url: "http://" + l.Addr().String(), done: make(chan error, 1)}
+	life, cut := context.WithCancel(context.Background())
+	v := &served{cut: cut, http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return life }}, url: "http://" + l.Addr().String(), done: make(chan error, 1)}
 	go func() { v.done <- v.http.Serve(l) }()
 	return v
 }
 
-// close ends the server: what is under way has a second to end.
+// close ends the server: what is under way has a second to end, and then some more to record how far it came.
 func (v *served) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if v.http.Shutdown(ctx) != nil {
-		_ = v.http.Close() // an endless answer is a fault that was asked for
+	defer v.cut()
+	if v.shut(time.Second) != nil {
+		v.cut()
+		if v.shut(recordTime) != nil {
+			_ = v.http.Close() // an endless answer is a fault that was asked for
+		}
 	}
 	if err := <-v.done; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving %s: %w", v.url, err)

@@ -109,20 +109,37 @@ func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) 
 	} else {
 		err = run()
 	}
+	for _, m := range im.managers { // ended early: they are in, only what they point at is not
+		im.count(m.row)
+	}
+	for _, g := range im.groups {
+		im.count(g.row)
+	}
 	if !o.DryRun {
 		// Whatever ended it: what is in the directory is looked at.
 		err = errors.Join(err, s.endImport(context.WithoutCancel(ctx), im.id))
 	}
 	slices.SortStableFunc(im.result.Rows, func(a, b ImportRow) int { return cmp.Compare(a.Line, b.Line) })
+	if !o.DryRun {
+		err = errors.Join(err, im.audit(context.WithoutCancel(ctx), err != nil))
+	}
 	if err != nil {
 		return im.result, fmt.Errorf("importing %s: %w", o.Source, err)
 	}
-	if r := im.result; !o.DryRun && r.Created+r.Updated+r.Deactivated > 0 {
-		err = s.Audit(ctx, o.Actor, Entry{Action: "import", Type: "source", Object: o.Source, Name: o.Source, After: map[string]any{
-			"created": r.Created, "updated": r.Updated, "deactivated": r.Deactivated, "failed": r.Failed, "full": o.Full,
-		}})
+	return im.result, nil
+}
+
+// audit records what the import has changed, also when it was ended early: what came before is in.
+func (im *importer) audit(ctx context.Context, early bool) error {
+	r, o := im.result, im.opts
+	if r.Created+r.Updated+r.Deactivated == 0 {
+		return nil
 	}
-	return im.result, err
+	after := map[string]any{"created": r.Created, "updated": r.Updated, "deactivated": r.Deactivated, "failed": r.Failed, "full": o.Full}
+	if early || r.Incomplete != "" {
+		after["incomplete"] = true
+	}
+	return im.s.Audit(ctx, o.Actor, Entry{Action: "import", Type: "source", Object: o.Source, Name: o.Source, After: after})
 }
 
 // refKey is a record's Ref in 16 bytes: with 100,000 DNs that is most of an import's memory.
@@ -403,6 +420,7 @@ func (im *importer) lateManagers(ctx context.Context) error {
 			return fmt.Errorf("setting managers: %w", err)
 		}
 		im.count(rows...)
+		im.managers = im.managers[len(chunk):]
 		im.dangle("managers", lost)
 	}
 	return nil

@@ -270,9 +270,9 @@ const membersSlice = 20_000
 
 // lateMembers makes the membership of each group of the input what the input says.
 func (im *importer) lateMembers(ctx context.Context) error {
-	for at := 0; at < len(im.groups); {
-		end, size := at, 0
-		for end < len(im.groups) && (end == at || size < membersSlice && end-at < 500) {
+	for len(im.groups) > 0 {
+		end, size := 0, 0
+		for end < len(im.groups) && (end == 0 || size < membersSlice && end < 500) {
 			size += len(im.groups[end].known) + len(im.groups[end].unknown) + 10
 			end++
 		}
@@ -284,7 +284,7 @@ func (im *importer) lateMembers(ctx context.Context) error {
 			if err := tx.lockMembership(ctx, true); err != nil {
 				return err
 			}
-			for _, g := range im.groups[at:end] {
+			for _, g := range im.groups[:end] {
 				row, warning, missing, err := im.setMembers(ctx, tx, g)
 				if err != nil {
 					return fmt.Errorf("setting the members of %s: %w", g.row.Name, err)
@@ -304,7 +304,7 @@ func (im *importer) lateMembers(ctx context.Context) error {
 		for _, w := range warnings {
 			im.warn(w)
 		}
-		at = end
+		im.groups = im.groups[end:]
 	}
 	return nil
 }

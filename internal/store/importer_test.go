@@ -650,3 +650,29 @@ func TestImportWarnsOfMissingManagers(t *testing.T) {
 		}
 	})
 }
+
+// An import that is ended early has changed people; the audit log says so, and how many.
+func TestImportEndedEarlyIsAudited(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{Data: t.TempDir()})
+	ctx, end := context.WithCancel(t.Context())
+	boss := "nobody@example.org" // of some the manager is still to come
+	people := rows{list: make([]source.Record, 1500)}
+	for i := range people.list {
+		people.list[i] = named(fmt.Sprint("person", i))
+		if i%2 == 0 {
+			people.list[i].Manager = &boss
+		}
+	}
+	_, err := s.Import(ctx, people, store.ImportOptions{Source: "hr", Actor: store.Actor{Name: "ada", Via: "cli"}, Progress: func(int) { end() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the import ends with %v", err)
+	}
+	list, err := s.AuditLog(t.Context(), store.AuditQuery{Action: "import"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("the audit log has %v, %v", list, err)
+	}
+	if got := list[0].After; got["created"] != 1000.0 || got["incomplete"] != true {
+		t.Errorf("the audit log says %v of 1,000 people who came in", got)
+	}
+}

@@ -14,10 +14,11 @@ const signInPath = "/signin"
 
 // pages mounts the console. Its routes stand in the table of roles as all others do.
 func (s *Server) pages(secure bool) {
-	pages := console.New(console.Options{Desk: s.desk, Log: s.log, Secure: secure, Who: func(r *http.Request) console.Visitor {
+	pages, end := console.New(console.Options{Desk: s.desk, Log: s.log, Secure: secure, Who: func(r *http.Request) console.Visitor {
 		p := PrincipalOf(r.Context())
 		return console.Visitor{Name: p.Name, Role: p.Role, Actor: p.Actor()}
 	}})
+	s.end = end
 	for pattern, role := range console.Routes() {
 		s.mux.Handle(pattern, s.page(role, pages))
 	}

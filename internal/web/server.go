@@ -49,6 +49,7 @@ type Server struct {
 	handler      http.Handler
 	requestTime  time.Duration
 	tracer       trace.Tracer
+	end          func() // ends what pages have begun
 }
 
 // New makes the server with the routes of the API. Pages are added with [Server.Handle].
@@ -98,6 +99,13 @@ func New(o Options) (*Server, error) {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Run ends with ctx: it ends what pages have begun in the background, such as an import, and returns when that
+// is recorded. Whoever closes the store waits for it first.
+func (s *Server) Run(ctx context.Context) {
+	<-ctx.Done()
+	s.end()
+}
 
 // Handle mounts a page at a pattern of [http.ServeMux] with a method. It panics when the pattern has
 // no row in the table of roles.

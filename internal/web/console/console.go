@@ -36,24 +36,25 @@ type Options struct {
 
 type console struct {
 	Options
-	work work
+	work *work
 	charts
 	uploads uploads
 }
 
-// New returns the handler of every page. It wants to be mounted at /.
-func New(o Options) http.Handler {
+// New returns the handler of every page, which wants to be mounted at /, and what ends the work that
+// pages have begun: it returns when all of that has ended.
+func New(o Options) (pages http.Handler, end func()) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &console{Options: o}
-	c.work.running, c.work.waiting = map[string]*task{}, map[string]job{}
+	c := &console{Options: o, work: newWork()}
+	c.uploads = uploads{files: map[string]*upload{}, work: c.work}
 	mux := http.NewServeMux()
 	mux.HandleFunc(assetsPattern, serveAsset)
 	for _, r := range routes {
 		mux.Handle(r.pattern, c.page(r))
 	}
-	return mux
+	return mux, c.work.end
 }
 
 const assetsPattern = "GET /assets/{name}"

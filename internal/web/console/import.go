@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -17,17 +18,19 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
-// uploads keeps files between their upload and the import that somebody decides on, in memory and for
-// an hour: a directory is nothing to leave on a disk.
+// uploads keeps files between their upload and the import that somebody decides on, in memory: a directory
+// is nothing to leave on a disk. Afterwards they say what came of it.
 type uploads struct {
 	mu    sync.Mutex
 	files map[string]*upload
+	work  *work // where imports are under way
 }
 
 type upload struct {
 	admin.Upload
-	by string
-	at time.Time
+	by     string
+	at     time.Time
+	expiry *time.Timer
 
 	wish imported // as it was asked for last
 }
@@ -46,36 +49,59 @@ const (
 	uploadMost = 4 // at a time
 )
 
-// add keeps a file and returns its id, and those of the files that went for it. The eldest gives way when there are many.
-func (u *uploads) add(f *upload) (id string, gone []string) {
+// add keeps a file and returns its id. The eldest gives way when there are many, but none that is being read.
+func (u *uploads) add(f *upload) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.files == nil {
-		u.files = map[string]*upload{}
-	}
-	oldest := ""
-	for id, o := range u.files {
-		if f.at.Sub(o.at) > uploadKept {
-			delete(u.files, id)
-			gone = append(gone, id)
-		} else if oldest == "" || o.at.Before(u.files[oldest].at) {
-			oldest = id
-		}
-	}
 	if len(u.files) >= uploadMost {
-		delete(u.files, oldest)
-		gone = append(gone, oldest)
+		oldest := ""
+		for id, o := range u.files {
+			if !u.reading(id) && (oldest == "" || o.at.Before(u.files[oldest].at)) {
+				oldest = id
+			}
+		}
+		if oldest == "" {
+			return "", &admin.Problem{Exit: admin.ExitUsage, Code: "busy", Message: fmt.Sprintf("%d files are being read already", uploadMost), Next: "upload this one when one of them is done"}
+		}
+		u.drop(oldest)
 	}
-	id = uuid.NewString()
+	id := uuid.NewString()
+	f.expiry = time.AfterFunc(uploadKept, func() { u.expire(id) })
 	u.files[id] = f
-	return id, gone
+	return id, nil
+}
+
+// reading reports whether a file is being imported, or its import rehearsed.
+func (u *uploads) reading(id string) bool {
+	s, ok := u.work.of(importing, id)
+	return ok && s.Running
+}
+
+// drop forgets a file and what came of it. The lock is held.
+func (u *uploads) drop(id string) {
+	u.files[id].expiry.Stop()
+	delete(u.files, id)
+	u.work.forget(importing, id)
+}
+
+// expire drops a file whose time is up. What is being read is kept: whoever waits for it wants to see its end.
+func (u *uploads) expire(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch f := u.files[id]; {
+	case f == nil:
+	case u.reading(id):
+		f.expiry.Reset(uploadKept)
+	default:
+		u.drop(id)
+	}
 }
 
 // of returns a copy of a file to whoever uploaded it, nil to others.
 func (u *uploads) of(id, by string) *upload {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if f := u.files[id]; f != nil && f.by == by && time.Since(f.at) < uploadKept {
+	if f := u.files[id]; f != nil && f.by == by {
 		c := *f
 		return &c
 	}
@@ -91,11 +117,17 @@ func (u *uploads) spend(id string) {
 	}
 }
 
-// wish keeps how a file is to be imported.
-func (u *uploads) wish(id string, w imported) {
+// begin has a file imported as it is wished, or that rehearsed, unless that is under way or the file has been
+// imported: whoever presses twice wants it once.
+func (u *uploads) begin(id string, w imported, read func(context.Context, *task, admin.Upload) error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if f := u.files[id]; f != nil {
+	f := u.files[id]
+	if f == nil || f.Data == nil {
+		return
+	}
+	data := f.Upload
+	if u.work.startAlone(importing, id, func(ctx context.Context, t *task) (string, error) { return "", read(ctx, t, data) }) {
 		f.wish = w
 	}
 }
@@ -134,12 +166,13 @@ func (c *console) importUpload(rq *request) error {
 	u.wish.source = strings.TrimPrefix(strings.ToLower(filepath.Ext(u.Name)), ".")
 	var titles error
 	_, u.wish.columns, titles = u.Titles()
-	id, gone := c.uploads.add(u)
-	for _, other := range gone {
-		c.work.forget(importing, other)
+	wish := u.wish
+	id, err := c.uploads.add(u)
+	if err != nil {
+		return err
 	}
 	if titles == nil { // else the page says what is wrong
-		c.startImport(rq, id, *u)
+		c.startImport(rq, id, wish)
 	}
 	return rq.seeOther(at("import", id))
 }
@@ -148,14 +181,14 @@ func (c *console) importUpload(rq *request) error {
 const importing = "import"
 
 // startImport begins to import a file as it is wished, or to rehearse that. Whoever asked may watch; it goes on without them.
-func (c *console) startImport(rq *request, id string, f upload) {
-	desk, u, w := rq.desk, f.Upload, f.wish
-	titles, _, _ := u.Titles()
-	u.Columns = map[string]string{}
-	for i, title := range titles {
-		u.Columns[title] = w.columns[i]
-	}
-	c.work.start(importing, id, func(ctx context.Context, t *task) (string, error) {
+func (c *console) startImport(rq *request, id string, w imported) {
+	desk := rq.desk
+	c.uploads.begin(id, w, func(ctx context.Context, t *task, u admin.Upload) error {
+		titles, _, _ := u.Titles()
+		u.Columns = map[string]string{}
+		for i, title := range titles {
+			u.Columns[title] = w.columns[i]
+		}
 		r, err := desk.ImportUpload(ctx, u, admin.ImportOptions{
 			Source: w.source, Full: w.full, AllowRemovals: w.removal, DryRun: !w.done, Verbose: true, Progress: func(n int) { t.report(cycle.Progress{Done: n}) },
 		})
@@ -164,7 +197,7 @@ func (c *console) startImport(rq *request, id string, f upload) {
 		if err == nil && w.done {
 			c.uploads.spend(id)
 		}
-		return "", err
+		return err
 	})
 }
 
@@ -172,11 +205,11 @@ func (c *console) startImport(rq *request, id string, f upload) {
 const rowsShown = 100
 
 // importView is a file that was uploaded, with what its import would do, or has done.
-func (c *console) importView(rq *request) (importView, *upload, error) {
+func (c *console) importView(rq *request) (importView, error) {
 	id := rq.PathValue("id")
 	f := c.uploads.of(id, rq.page.Visitor.Name)
 	if f == nil {
-		return importView{}, nil, &admin.Problem{Exit: admin.ExitUsage, Code: string(store.ErrNotFound), Message: "The file is not here any more", Next: "upload it again"}
+		return importView{}, &admin.Problem{Exit: admin.ExitUsage, Code: string(store.ErrNotFound), Message: "The file is not here", Next: "upload it again; what was imported of it stands in the audit log. A file is kept for an hour, by the node that it was uploaded to"}
 	}
 	v := importView{ID: id, Name: f.Name, Wish: f.wish, Attributes: append([]string{"active", "groups", "emails"}, choices("user")...)}
 	if f.Data != nil {
@@ -199,7 +232,7 @@ func (c *console) importView(rq *request) (importView, *upload, error) {
 	}
 	title := map[bool]string{true: "Imported ", false: "Import "}[v.Wish.done && v.Result != nil]
 	v.page = rq.page.titled(title+v.Name, crumb{"Import", "/import"})
-	return v, f, nil
+	return v, nil
 }
 
 // pick chooses the rows of the result that the page shows: those that failed, when there are any and nothing else is asked for.
@@ -209,19 +242,25 @@ func (v *importView) pick(rq *request) {
 		v.Status = "failed"
 	}
 	v.From, _ = strconv.Atoi(rq.FormValue("from"))
-	rows := v.Result.Rows
-	if v.Status != "" && v.Status != "all" {
-		rows = slices.DeleteFunc(slices.Clone(rows), func(r store.ImportRow) bool { return r.Status != v.Status })
-	}
-	v.From = min(max(v.From, 0), len(rows))
-	v.Rows = rows[v.From:]
-	if len(v.Rows) > rowsShown {
-		v.Rows, v.Next = v.Rows[:rowsShown], v.From+rowsShown
+	v.From = max(v.From, 0)
+	n := 0
+	for _, row := range v.Result.Rows {
+		if v.Status != "" && v.Status != "all" && row.Status != v.Status {
+			continue
+		}
+		if n++; n <= v.From {
+			continue
+		}
+		if len(v.Rows) == rowsShown {
+			v.Next = v.From + rowsShown
+			return
+		}
+		v.Rows = append(v.Rows, row)
 	}
 }
 
 func (c *console) importPreview(rq *request) error {
-	v, _, err := c.importView(rq)
+	v, err := c.importView(rq)
 	if err != nil {
 		return err
 	}
@@ -240,19 +279,14 @@ func (c *console) importRun(rq *request) error {
 	if err != nil {
 		return err
 	}
-	v, f, err := c.importView(rq)
+	v, err := c.importView(rq)
 	if err != nil {
 		return err
 	}
-	if v.Running == nil && !(v.Wish.done && v.Result != nil) { // pressed once more: it is under way, or done
-		w := imported{source: strings.TrimSpace(get("source")), full: get("full") != "", removal: get("allow") != "", done: get("do") != ""}
-		for _, title := range v.Titles {
-			w.columns = append(w.columns, get("column "+title))
-		}
-		c.uploads.wish(v.ID, w)
-		wished := *f
-		wished.wish = w
-		c.startImport(rq, v.ID, wished)
+	w := imported{source: strings.TrimSpace(get("source")), full: get("full") != "", removal: get("allow") != "", done: get("do") != ""}
+	for _, title := range v.Titles {
+		w.columns = append(w.columns, get("column "+title))
 	}
+	c.startImport(rq, v.ID, w)
 	return rq.seeOther(at("import", v.ID))
 }

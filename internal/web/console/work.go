@@ -55,7 +55,32 @@ type work struct {
 	mu      sync.Mutex
 	running map[string]*task
 	waiting map[string]job // what begins when the same one that is under way has ended
+
+	life  context.Context // of every task
+	stop  context.CancelFunc
+	ended bool // nothing begins any more
+	tasks sync.WaitGroup
 }
+
+func newWork() *work {
+	w := &work{running: map[string]*task{}, waiting: map[string]job{}}
+	// Whoever asked may close the page: the work goes on until it ends, or Muster does.
+	w.life, w.stop = context.WithCancel(context.Background())
+	return w
+}
+
+// end ends what is under way and waits for it. What would begin afterwards is told that it is too late.
+func (w *work) end() {
+	w.mu.Lock()
+	w.ended = true
+	clear(w.waiting)
+	w.mu.Unlock()
+	w.stop()
+	w.tasks.Wait()
+}
+
+// errEnding is what becomes of work that is wished while Muster ends.
+var errEnding = &admin.Problem{Exit: admin.ExitInternal, Code: "interrupted", Message: "Muster is being ended", Next: "do it once more when it runs again"}
 
 // job does a task and returns the id of what came of it.
 type job func(ctx context.Context, t *task) (result string, err error)
@@ -68,7 +93,7 @@ func (w *work) start(kind, app string, do job) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := workKey(kind, app)
-	if old := w.running[key]; old != nil && old.state().Running {
+	if w.busy(key) {
 		w.waiting[key] = do
 		return false
 	}
@@ -76,13 +101,34 @@ func (w *work) start(kind, app string, do job) bool {
 	return true
 }
 
+// startAlone begins a task unless the same one is under way, and reports whether it has.
+func (w *work) startAlone(kind, app string, do job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := workKey(kind, app)
+	if w.busy(key) {
+		return false
+	}
+	w.begin(key, do)
+	return true
+}
+
+// busy reports whether a task is under way. The lock is held.
+func (w *work) busy(key string) bool {
+	t := w.running[key]
+	return t != nil && t.state().Running
+}
+
 // begin runs a task. The lock is held.
 func (w *work) begin(key string, do job) {
 	t := &task{begun: time.Now()}
 	w.running[key] = t
-	go func() {
-		// Whoever asked may close the page: the work goes on, and its end is recorded.
-		result, err := do(context.Background(), t)
+	if w.ended {
+		t.done, t.problem = true, errEnding
+		return
+	}
+	w.tasks.Go(func() {
+		result, err := do(w.life, t)
 		t.mu.Lock()
 		t.done, t.result, t.problem = true, result, admin.Explain(err)
 		t.mu.Unlock()
@@ -92,7 +138,7 @@ func (w *work) begin(key string, do job) {
 			delete(w.waiting, key)
 			w.begin(key, next)
 		}
-	}()
+	})
 }
 
 // of returns the state of a task; false when there is none.
@@ -110,7 +156,7 @@ func (w *work) of(kind, app string) (state, bool) {
 func (w *work) forget(kind, app string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t := w.running[workKey(kind, app)]; t != nil && !t.state().Running {
-		delete(w.running, workKey(kind, app))
+	if key := workKey(kind, app); !w.busy(key) {
+		delete(w.running, key)
 	}
 }
