@@ -36,6 +36,9 @@ type Query struct {
 	Value   string  // …has this value, as the target compares it
 	Members bool    // also read the members of groups, where the target shows them
 	Urgency Urgency // place in the queue of the limiter
+	// Pages is how many pages of a list may be asked for where Path finds nobody by a filter, 0 for all of them. A list
+	// that has more ends with [ErrIncomplete].
+	Pages int
 }
 
 // Account is a user or a group as the target shows it.

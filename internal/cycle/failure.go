@@ -83,7 +83,8 @@ func problemOf(e *connector.Error) provision.Problem {
 }
 
 // whoHas finds out whose account has what another one was refused, a name or an address, and says so: the target's
-// own words seldom do. It asks for the first ones of a pass, that a target which cannot be filtered is not listed for each.
+// own words seldom do. It asks for the first ones of a pass, and a target that cannot be filtered for one page of its list:
+// the name of an account is not worth reading all of them.
 func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connector.Error {
 	if r.conflicts.Add(1) > confirmations {
 		return e
@@ -93,7 +94,7 @@ func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connecto
 		if v == "" || !slices.ContainsFunc(w.Edits, func(x attr.Edit) bool { return x.Path == path }) {
 			continue
 		}
-		found, err := r.find(ctx, connector.Query{Kind: w.Kind, Path: path, Value: v, Urgency: w.Urgency})
+		found, err := r.find(ctx, connector.Query{Kind: w.Kind, Path: path, Value: v, Urgency: w.Urgency, Pages: 1})
 		if err != nil {
 			return e
 		}

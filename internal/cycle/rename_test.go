@@ -235,6 +235,32 @@ func TestNameOfALeaver(t *testing.T) {
 	})
 }
 
+// TestNameOfALeaverWithoutFilters: a target that cannot be filtered is not listed to find out who has a name.
+func TestNameOfALeaverWithoutFilters(t *testing.T) {
+	for size, code := range map[string]string{"2": "uniqueness", "100": "taken"} {
+		t.Run(size, func(t *testing.T) {
+			w := onSQLite(t)
+			w.app.Connection.Options = map[string]string{"filter": "none", "page_size": size}
+			four(w)
+			w.exchange(true, "ada", "bob")
+			w.set("ada", "active", false)
+			var r *cycle.Report
+			lists := 0
+			for _, l := range w.requests(func() { r = w.sync() }) {
+				if l.Method == http.MethodGet && !strings.Contains(l.Path, "Users/") {
+					lists++
+				}
+			}
+			if lists != 1 {
+				t.Errorf("%d pages of the list were read", lists)
+			}
+			if why := w.problems(r.Cycle.ID); !strings.Contains(why, code) {
+				t.Error(why)
+			}
+		})
+	}
+}
+
 // TestExchangeAtATargetThatShowsChangesLate: the name in between is looked for in vain when the last one has come, and what is
 // remembered is the last one.
 func TestExchangeAtATargetThatShowsChangesLate(t *testing.T) {

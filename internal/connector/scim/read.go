@@ -231,6 +231,10 @@ func (c *Connector) walk(ctx context.Context, w walk, yield func(connector.Accou
 			faulty = faulty || !sound || more
 			break
 		}
+		if pages == w.query.Pages {
+			yield(connector.Account{}, fmt.Errorf("%w: %s has more than was to be asked for", connector.ErrIncomplete, c.client.Host()))
+			return
+		}
 		cursors[p.next], cursor = true, p.next
 	}
 	if w.filter == "" && (faulty || census.Count() < announced) {

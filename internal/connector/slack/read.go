@@ -137,7 +137,7 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 	}
 	census := c.client.Census()
 	received, announced := 0, 0
-	for range maxPages {
+	for pages := 1; pages <= maxPages; pages++ {
 		ans, failed := c.send(ctx, nil, connector.Request{
 			Method: http.MethodGet, Path: collection(q.Kind), Urgency: q.Urgency, List: true,
 			Query: url.Values{"count": {strconv.Itoa(size)}, "startIndex": {strconv.Itoa(received + 1)}},
@@ -174,6 +174,10 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 		}
 		if received >= announced || fresh == 0 {
 			break
+		}
+		if q.Pages > 0 && pages >= q.Pages {
+			yield(connector.Account{}, fmt.Errorf("%w: Slack has more than was to be asked for", connector.ErrIncomplete))
+			return
 		}
 	}
 	if census.Count() < announced || census.Count() < received {
