@@ -31,6 +31,9 @@ func ApplyIf(ctx context.Context, st *store.Store, doc Document, by store.Actor,
 	}
 	var changes Changes
 	err = st.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.LockSettings(ctx); err != nil {
+			return err
+		}
 		steps, err := doc.against(ctx, tx, sealed)
 		if err != nil {
 			return err

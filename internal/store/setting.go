@@ -37,10 +37,22 @@ func (tx *Tx) settingVersion(ctx context.Context, name string) (string, error) {
 	return `"` + hex.EncodeToString(sum[:8]) + `"`, nil
 }
 
+// LockSettings makes edits of what people configure, settings and applications, wait for each other until the
+// transaction ends: each reads what the one before has written, and can refuse to write over it. There
+// may be no row yet that could be locked, and people edit seldom. SQLite has one writer anyway.
+func (tx *Tx) LockSettings(ctx context.Context) error {
+	if !tx.s.Postgres() || tx.shadow {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "select pg_advisory_xact_lock(7715837392)") // any number that nobody else takes
+	return err
+}
+
 // settingAt refuses an edit of a setting that somebody else has changed since it was read.
 func (tx *Tx) settingAt(ctx context.Context, name, match, what string) error {
-	if match == "" {
-		return nil
+	// Also without a match: whoever has one must not miss what is written beside it.
+	if err := tx.LockSettings(ctx); err != nil || match == "" {
+		return err
 	}
 	version, err := tx.settingVersion(ctx, name)
 	if err != nil {
