@@ -173,7 +173,7 @@ func (v *visitor) fill(label, text string) {
 		v.tabTo("filling in "+label, input(label))
 	}
 	v.run("filling in "+label, chromedp.WaitVisible(input(label), chromedp.BySearch), chromedp.Focus(input(label), chromedp.BySearch),
-		chromedp.KeyEvent("a", chromedp.KeyModifiers(keys.ModifierCtrl)), chromedp.KeyEvent(kb.Backspace), chromedp.SendKeys(input(label), text, chromedp.BySearch))
+		chromedp.KeyEvent("a", chromedp.KeyModifiers(keys.ModifierCtrl)), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(text))
 }
 
 // choose picks an option of a select by its value.
