@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -54,28 +53,4 @@ func (c *healthCmd) Run(s *session) error {
 	}
 	s.show(map[string]any{"ok": true, "server": address}, func() { s.say("the server at %s is well", address) })
 	return nil
-}
-
-// near is the server's address for commands on its own machine.
-func (v *served) near() string {
-	address, err := reachable(strings.TrimPrefix(v.url, "http://"))
-	if err != nil {
-		return v.url
-	}
-	return "http://" + address
-}
-
-// reachable is where a server that listens on an address can be reached from its own machine.
-func reachable(listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil || port == "" {
-		return "", fmt.Errorf("%q is no address with a port", listen)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port), nil
 }

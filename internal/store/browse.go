@@ -23,13 +23,14 @@ type AccountRow struct {
 	Escrow *Escrow // nil when nothing failed
 }
 
-// accountStates are the conditions of the states that accounts are picked by.
+// accountStates are the conditions of the states that accounts are picked by, of links l of the application $1 and the
+// kind $2.
 var accountStates = map[string]string{
 	"":         "",
-	"active":   " and enabled",
-	"disabled": " and not enabled",
-	"failed":   " and object_id in (select object_id from escrow where app_id = $1 and type = $2 and not parked)",
-	"parked":   " and object_id in (select object_id from escrow where app_id = $1 and type = $2 and parked)",
+	"active":   " and l.enabled",
+	"disabled": " and not l.enabled",
+	"failed":   " and l.object_id in (select object_id from escrow where app_id = $1 and type = $2 and not parked)",
+	"parked":   " and l.object_id in (select object_id from escrow where app_id = $1 and type = $2 and parked)",
 }
 
 // Accounts returns a page of the accounts that an application is linked to, by the names of their
@@ -95,7 +96,7 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 		args = append(args, search)
 		where += ` and (lower(object_name) like $6 escape '\' or lower(account_name) like $6 escape '\')`
 	}
-	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where `+where+` order by `+by+`, object_id limit $5`, args...)
+	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links l where `+where+` order by `+by+`, object_id limit $5`, args...)
 	if len(links) > q.Limit {
 		links = links[:q.Limit]
 		last := links[q.Limit-1]
@@ -112,7 +113,7 @@ func (tx *Tx) searchedLinks(ctx context.Context, appID string, q AccountQuery, t
 		if q.After != "" {
 			break
 		}
-		some, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = $2 and `+called+state, appID, string(q.Kind), typed, strings.ToLower(typed))
+		some, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links l where app_id = $1 and type = $2 and `+called+state, appID, string(q.Kind), typed, strings.ToLower(typed))
 		if err != nil {
 			return nil, "", err
 		}
@@ -124,7 +125,7 @@ func (tx *Tx) searchedLinks(ctx context.Context, appID string, q AccountQuery, t
 	}
 	page, next, err := tx.findPeople(ctx, finding{
 		terms: terms, table: "cross join links l",
-		where: "and l.app_id = $6 and l.type = $7 and l.object_id = w.object_id" + strings.NewReplacer("$1", "$6", "$2", "$7", "object_id in", "l.object_id in").Replace(state), args: []any{appID, string(q.Kind)}, after: q.After, limit: q.Limit,
+		where: "and l.app_id = $1 and l.type = $2 and l.object_id = w.object_id" + state, args: []any{appID, string(q.Kind)}, after: q.After, limit: q.Limit,
 	})
 	if err != nil {
 		return nil, "", err

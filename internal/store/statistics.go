@@ -34,11 +34,11 @@ func (s *Store) learn(ctx context.Context) {
 		return
 	}
 	defer l.mu.Unlock()
-	if now := time.Now(); now.Before(l.next) {
+	now := time.Now()
+	if now.Before(l.next) {
 		return
-	} else {
-		l.next = now.Add(statisticsEvery)
 	}
+	l.next = now.Add(statisticsEvery)
 	rows, err := s.pool.Query(ctx, grown)
 	if err != nil {
 		return

@@ -235,7 +235,7 @@ type found struct {
 type finding struct {
 	terms []string
 	table string // beside words w and users u, such as "cross join links l"; "" for none
-	where string // a further condition, whose parameters begin at $6
+	where string // a further condition, of the parameters args
 	args  []any
 	after string
 	limit int
@@ -304,8 +304,10 @@ func (tx *Tx) findPeople(ctx context.Context, f finding) (page []found, next str
 	term := f.terms[number]
 	batch := f.limit + 1
 	// By "cross join" SQLite begins with the words whatever it believes of the tables.
-	query := "select w.word, w.object_id, u.search from words w cross join users u " + f.table +
-		" where u.id = w.object_id and (w.word, w.object_id) > ($1, $2) and w.word < $3 and u.search like $4 escape '\\' " + f.where + " order by w.word, w.object_id limit $5"
+	n := len(f.args)
+	query := fmt.Sprintf(`select w.word, w.object_id, u.search from words w cross join users u %s
+		where u.id = w.object_id and (w.word, w.object_id) > ($%d, $%d) and w.word < $%d and u.search like $%d escape '\' %s order by w.word, w.object_id limit $%d`,
+		f.table, n+1, n+2, n+3, n+4, f.where, n+5)
 	others := "%"
 	for _, t := range f.terms {
 		if t != term && len(t)+2 > len(others) {
@@ -318,7 +320,7 @@ func (tx *Tx) findPeople(ctx context.Context, f finding) (page []found, next str
 			id, search string
 		}
 		seen, err := rowsOf(ctx, tx, func(row scanner) (c candidate, err error) { return c, row.Scan(&c.word, &c.id, &c.search) },
-			query, append([]any{[]byte(word), id, []byte(term + "\xff"), others, batch}, f.args...)...)
+			query, append(slices.Clone(f.args), []byte(word), id, []byte(term+"\xff"), others, batch)...)
 		if err != nil {
 			return nil, "", err
 		}
