@@ -188,10 +188,12 @@ func TestOverlappingWritesAreLockedOut(t *testing.T) {
 	t.Parallel()
 	s := start(t, slackemulator.Options{Faults: []slackemulator.Fault{{Name: "latency", Arg: "10s", Method: "PUT"}}})
 	ada, bob := s.add("ada", nil), s.add("bob", nil)
-	inside := make(chan answer, 1)
-	go func() {
-		a, _ := s.try("PUT", "/scim/v2/Users/"+ada, person("ada", m{"active": true})) // cut off at the end of the test
-		inside <- a
+	go func() { // one of the others may be there before it; once inside it is cut off at the end of the test
+		for {
+			if a, err := s.try("PUT", "/scim/v2/Users/"+ada, person("ada", m{"active": true})); err != nil || a.status != 429 {
+				return
+			}
+		}
 	}()
 	for { // the slow write has the lock as soon as another one is refused
 		a := s.do("PATCH", "/scim/v2/Users/"+ada, ops(op("replace", "title", "x")))
