@@ -119,9 +119,9 @@ func (c *logsCmd) print(s *session, r admin.Record) {
 	}
 	if x := r.Exchange; x != nil && c.Verbose {
 		s.say("  %s %s → %d in %s", x.Method, plain(x.URL), x.Status, took(time.Duration(x.TookMS)*time.Millisecond))
-		for label, body := range map[string]string{"sent": x.Request, "answered": x.Response} {
-			if body != "" {
-				s.say("%s", s.wrapped("  "+pad(label, 9), 11, body))
+		for _, part := range []struct{ label, body string }{{"sent", x.Request}, {"answered", x.Response}} {
+			if part.body != "" {
+				s.say("%s", s.wrapped("  "+pad(part.label, 9), 11, part.body))
 			}
 		}
 	}

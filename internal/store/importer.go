@@ -169,12 +169,23 @@ type importer struct {
 	unreadable int               // records that could not be used at all
 	seen       map[uuid.UUID]int // users and groups of this input, and the line that spoke of them
 	refs       map[refKey]target
+	named      map[uuid.UUID]bool // whom refs has, when that was asked
 	// late are records whose userName another person has at this moment: somebody who gives the name
 	// up further down, or swaps with this one.
 	late     []source.Record
 	managers []lateManager
 	groups   []lateGroup
-	dangling map[string]int // what points nowhere: what it is → how often
+	dangling map[string]int    // what points nowhere: what it is → how often
+	bosses   []boss            // who named whom
+	vacated  map[refKey]string // userNames that somebody gave up in this input
+}
+
+// boss is a manager whom a person's record named by userName.
+type boss struct {
+	row  int // line of the record
+	id   uuid.UUID
+	name refKey
+	same bool // nothing else was to be changed of the person
 }
 
 // lateManager is a person whose manager was not known yet when the person came, by DN or by id.
@@ -201,6 +212,8 @@ type outcome struct {
 	late       []source.Record
 	managers   []lateManager
 	groups     []lateGroup
+	bosses     []boss
+	vacated    []string
 	warnings   []string
 }
 
@@ -276,6 +289,13 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 	}
 	im.late = append(im.late, out.late...)
 	im.managers = append(im.managers, out.managers...)
+	im.bosses = append(im.bosses, out.bosses...)
+	for _, name := range out.vacated {
+		if im.vacated == nil {
+			im.vacated = map[refKey]string{}
+		}
+		im.vacated[keyOf(name)] = name
+	}
 	im.unreadable += out.unreadable
 	for _, w := range out.warnings {
 		im.warn(w)
@@ -324,7 +344,7 @@ func (im *importer) count(rows ...ImportRow) {
 
 // finish does what can be done only when all records are in.
 func (im *importer) finish(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{im.retry, im.lateManagers, im.lateMembers, im.absent, im.waiting} {
+	for _, step := range []func(context.Context) error{im.retry, im.lateManagers, im.movedManagers, im.lateMembers, im.absent, im.waiting} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -424,6 +444,65 @@ func (im *importer) lateManagers(ctx context.Context) error {
 		im.dangle("managers", lost)
 	}
 	return nil
+}
+
+// movedManagers looks again at managers whose userName somebody gave up in this input: who has it now is meant, also by
+// those who came before.
+func (im *importer) movedManagers(ctx context.Context) error {
+	again := slices.DeleteFunc(im.bosses, func(b boss) bool { _, moved := im.vacated[b.name]; return !moved })
+	for chunk := range slices.Chunk(again, importSlice) {
+		var changed []boss
+		err := im.in(ctx, func(tx *Tx) error {
+			changed = nil
+			ids, names, by := make([]string, len(chunk)), make([]string, len(chunk)), map[string]boss{}
+			for i, b := range chunk {
+				ids[i], names[i] = b.id.String(), im.vacated[b.name]
+				by[ids[i]] = b
+			}
+			managers, err := tx.userKeys(ctx, names)
+			if err != nil {
+				return err
+			}
+			people, err := tx.users(ctx, "where id in "+tx.in("$1")+tx.s.dialect.lockRow, list(ids))
+			if err != nil {
+				return err
+			}
+			var save []*userRow
+			for _, u := range people {
+				key := im.vacated[by[u.ID].name]
+				id := managers[key]
+				if id != "" {
+					key = ""
+				}
+				if u.ManagerID != id || u.managerKey != key {
+					u.ManagerID, u.managerKey, u.Modified = id, key, tx.s.Now()
+					save, changed = append(save, u), append(changed, by[u.ID])
+				}
+			}
+			return tx.saveUsers(ctx, save)
+		})
+		if err != nil {
+			return fmt.Errorf("setting managers whose names have moved: %w", err)
+		}
+		for _, b := range changed {
+			im.changedAfterAll(b)
+		}
+	}
+	return nil
+}
+
+// changedAfterAll counts somebody as updated who was counted as unchanged.
+func (im *importer) changedAfterAll(b boss) {
+	if !b.same {
+		return
+	}
+	im.result.Unchanged--
+	im.result.Updated++
+	for i := range im.result.Rows {
+		if r := &im.result.Rows[i]; r.Line == b.row && r.Status == unchanged {
+			r.Status = updated
+		}
+	}
 }
 
 // The guard of a full import.

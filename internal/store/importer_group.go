@@ -285,14 +285,11 @@ func (im *importer) lateMembers(ctx context.Context) error {
 				return err
 			}
 			for _, g := range im.groups[:end] {
-				row, warning, missing, err := im.setMembers(ctx, tx, g)
+				row, told, missing, err := im.setMembers(ctx, tx, g)
 				if err != nil {
 					return fmt.Errorf("setting the members of %s: %w", g.row.Name, err)
 				}
-				rows, lost = append(rows, row), lost+missing
-				if warning != "" {
-					warnings = append(warnings, warning)
-				}
+				rows, lost, warnings = append(rows, row), lost+missing, append(warnings, told...)
 			}
 			return nil
 		})
@@ -310,22 +307,26 @@ func (im *importer) lateMembers(ctx context.Context) error {
 }
 
 // setMembers makes the direct members of one group those of its record. Members who are nowhere are
-// counted; a group that would come to contain itself is left out with a warning.
-func (im *importer) setMembers(ctx context.Context, tx *Tx, g lateGroup) (row ImportRow, warning string, missing int, err error) {
-	want, missing, err := im.resolveMembers(ctx, tx, g)
+// counted; a group that would come to contain itself is left out with a warning. Who may be one of those
+// that were not found stays.
+func (im *importer) setMembers(ctx context.Context, tx *Tx, g lateGroup) (row ImportRow, warnings []string, missing int, err error) {
+	want, lost, err := im.resolveMembers(ctx, tx, g)
 	if err != nil {
-		return row, "", 0, err
+		return row, nil, 0, err
 	}
 	id := g.id.String()
 	have, err := collect(scanEdge)(tx.Query(ctx, "select group_id, member_id, member_type from members where group_id = $1", id))
 	if err != nil {
-		return row, "", 0, err
+		return row, nil, 0, err
 	}
 	var join, leave []edge
 	var nest, unnest []directory.Member
+	kept := 0
 	for _, e := range have {
 		if _, stays := want[e.Member]; stays {
 			delete(want, e.Member)
+		} else if im.mayBe(e.Member, lost) {
+			kept++
 		} else if e.Kind == directory.KindUser {
 			leave = append(leave, e)
 		} else {
@@ -341,32 +342,58 @@ func (im *importer) setMembers(ctx context.Context, tx *Tx, g lateGroup) (row Im
 	}
 	slices.SortFunc(join, func(a, b edge) int { return cmp.Compare(a.Member, b.Member) })
 	if err := tx.moveUsers(ctx, join, leave); err != nil {
-		return row, "", 0, err
+		return row, nil, 0, err
 	}
 	n := len(join) + len(leave)
 	changed, err := tx.editEdges(ctx, id, nil, unnest)
 	if err != nil {
-		return row, "", 0, err
+		return row, nil, 0, err
 	}
 	n += changed
 	for _, m := range nest {
 		changed, err := tx.editEdges(ctx, id, []directory.Member{m}, nil)
 		if errors.Is(err, ErrInvalid) {
-			warning = fmt.Sprintf("line %d: %s", g.row.Line, err)
+			warnings = append(warnings, fmt.Sprintf("line %d: %s", g.row.Line, err))
 			continue
 		} else if err != nil {
-			return row, "", 0, err
+			return row, nil, 0, err
 		}
 		n += changed
+	}
+	if kept > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s: members kept whom the input does not name: %d; members named who were not found: %d; they may be the same people, so import people and groups together",
+			g.row.Name, kept, lost.refs+lost.names))
 	}
 	row = g.row
 	if row.Status == unchanged && n > 0 {
 		row.Status = updated
 	}
-	return row, warning, missing, nil
+	return row, warnings, lost.refs + lost.names, nil
 }
 
-func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (map[string]directory.Kind, int, error) {
+// lostMembers counts the members of a group who were not found: those whom another record of the input was to
+// explain, and those who are named by userName.
+type lostMembers struct{ refs, names int }
+
+// mayBe reports whether a member whom a group's record does not seem to name may be one of those that were not found: whose own
+// record was not in this input or could not be read, nobody knows as what they are called there. A userName is known
+// without the record, as long as all records could be read.
+func (im *importer) mayBe(member string, lost lostMembers) bool {
+	id := uuid.MustParse(member)
+	if lost.refs > 0 {
+		if im.named == nil {
+			im.named = make(map[uuid.UUID]bool, len(im.refs))
+			for _, t := range im.refs {
+				im.named[t.id] = true
+			}
+		}
+		return !im.named[id]
+	}
+	_, here := im.seen[id]
+	return lost.names > 0 && !here && (im.unreadable > 0 || im.result.Incomplete != "")
+}
+
+func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (map[string]directory.Kind, lostMembers, error) {
 	want := make(map[string]directory.Kind, len(g.known)+len(g.unknown))
 	for _, t := range g.known {
 		want[t.id.String()] = t.kind
@@ -381,8 +408,9 @@ func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (ma
 		open = append(open, ref)
 		names, ids = append(names, directory.Key(ref.UserName)), append(ids, ref.ID)
 	}
+	var lost lostMembers
 	if len(open) == 0 {
-		return want, 0, nil
+		return want, lost, nil
 	}
 	type hit struct {
 		kind    directory.Kind
@@ -396,15 +424,16 @@ func (im *importer) resolveMembers(ctx context.Context, tx *Tx, g lateGroup) (ma
 	for _, h := range hits {
 		found[h.key] = h
 	}
-	missing := 0
 	for _, ref := range open {
 		if h, ok := found[directory.Key(ref.UserName)]; ok {
 			want[h.id] = h.kind
 		} else if h, ok := found[ref.ID]; ok {
 			want[h.id] = h.kind
+		} else if ref.Ref != "" {
+			lost.refs++
 		} else {
-			missing++
+			lost.names++
 		}
 	}
-	return want, missing, err
+	return want, lost, err
 }

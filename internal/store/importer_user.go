@@ -47,6 +47,7 @@ func (im *importer) people(ctx context.Context, tx *Tx, out *outcome, records []
 		return err
 	}
 	for _, a := range b.arrivals {
+		b.tellMoves(a)
 		switch {
 		case a.err != nil:
 			out.fail(a.rec, a.err)
@@ -57,6 +58,19 @@ func (im *importer) people(ctx context.Context, tx *Tx, out *outcome, records []
 		}
 	}
 	return nil
+}
+
+// tellMoves notes whom a person named as manager, and the name that a person gave up.
+func (b *batch) tellMoves(a *arrival) {
+	if a.err != nil {
+		return
+	}
+	if before := directory.Key(a.before.UserName); a.rename && before != "" && before != directory.Key(a.u.UserName) {
+		b.out.vacated = append(b.out.vacated, before)
+	}
+	if m := a.rec.Manager; m != nil && !a.rec.ManagerByRef && directory.Key(*m) != "" {
+		b.out.bosses = append(b.out.bosses, boss{row: a.rec.Line, id: uuid.MustParse(a.u.ID), name: keyOf(directory.Key(*m)), same: a.status == unchanged})
+	}
 }
 
 func (a *arrival) row() ImportRow {
@@ -249,11 +263,6 @@ func (b *batch) accept(a *arrival, after userRow) {
 		b.byExternal[u.ExternalID] = u
 	}
 	b.note(u.ID, a.rec)
-	for _, key := range []string{directory.Key(u.Email()), directory.Key(u.UserName)} {
-		if key != "" && (b.managers[key] == "" || key == directory.Key(u.UserName)) {
-			b.managers[key] = u.ID
-		}
-	}
 }
 
 // note remembers that a record of this input was about a person, and what others may call it.
@@ -265,6 +274,12 @@ func (b *batch) note(id string, rec source.Record) {
 	if rec.Ref != "" {
 		b.out.refs[keyOf(rec.Ref)] = target{uuid.MustParse(id), directory.KindUser}
 	}
+}
+
+// forget takes back what was noted of somebody who is not added after all.
+func (b *batch) forget(id string, rec source.Record) {
+	delete(b.out.seen, uuid.MustParse(id))
+	delete(b.out.refs, keyOf(rec.Ref))
 }
 
 func (b *batch) seenAt(id string) (int, bool) {
@@ -396,6 +411,9 @@ func (b *batch) settle() {
 				claimed[key] = a
 				continue
 			}
+			if a.status == created {
+				b.forget(a.u.ID, a.rec)
+			}
 			*a.u = a.before
 			again = true
 		}
@@ -406,6 +424,7 @@ func (b *batch) settle() {
 func (b *batch) save(ctx context.Context) error {
 	var write, silent, named []*userRow
 	var moved []string
+	b.nameManagers()
 	for _, a := range b.arrivals {
 		if a.err != nil {
 			continue
@@ -451,6 +470,20 @@ func (b *batch) save(ctx context.Context) error {
 		}
 	}
 	return b.saveGroups(ctx)
+}
+
+// nameManagers lets the people of this batch be found as managers: those who are brought in, by the names that they get.
+func (b *batch) nameManagers() {
+	for _, a := range b.arrivals {
+		if a.err != nil {
+			continue
+		}
+		for _, key := range []string{directory.Key(a.u.Email()), directory.Key(a.u.UserName)} {
+			if key != "" && (b.managers[key] == "" || key == directory.Key(a.u.UserName)) {
+				b.managers[key] = a.u.ID
+			}
+		}
+	}
 }
 
 // setManager resolves what a record says of the manager.
