@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/muster-id/muster/internal/attr"
 )
 
 // Bounds of what is read of a target's answer, whatever it sends.
@@ -142,4 +145,16 @@ func cut(s string, limit int) string {
 		s = s[:len(s)-1]
 	}
 	return s + "…"
+}
+
+// CreatedIn returns when a resource says that it was made (meta.created, RFC 7643 §3.1), zero where it does not. The
+// dates that programs have before they have one (year 1, 1970) say nothing.
+func CreatedIn(resource map[string]any) time.Time {
+	meta, _ := attr.Member(resource, "meta").(map[string]any)
+	text, _ := attr.Member(meta, "created").(string)
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || at.Year() < 1990 {
+		return time.Time{}
+	}
+	return at
 }

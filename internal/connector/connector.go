@@ -28,11 +28,12 @@ type Connector interface {
 	Write(ctx context.Context, c Change) (Outcome, error)
 }
 
-// Query asks for the account with an id, for those with an attribute's value, or for all.
+// Query asks for the account with an id, for those with an attribute's value, or for all. With both it asks for the
+// account with the id, if it has the value.
 type Query struct {
 	Kind    directory.Kind
 	ID      string  // one account, when set
-	Path    string  // else the accounts whose attribute at this target path…
+	Path    string  // the accounts whose attribute at this target path…
 	Value   string  // …has this value, as the target compares it
 	Members bool    // also read the members of groups, where the target shows them
 	Urgency Urgency // place in the queue of the limiter
@@ -47,6 +48,8 @@ type Account struct {
 	ID     string // the target's own id, never empty
 	Name   string // userName or displayName
 	Active bool   // always true for groups
+	// Created is when the target says that it was made, zero where it does not say.
+	Created time.Time
 
 	// Values are the application's mapped target attributes, by canonical path, in Muster's words. A
 	// path that the target never shows (write-only, or lost on the way) is missing; a path that it

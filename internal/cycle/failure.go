@@ -9,7 +9,6 @@ import (
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
-	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -182,28 +181,13 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 		}
 		return f
 	}
-	found := map[string][]provision.Candidate{}
-	order := r.matching(w.Kind)
-	if e.Existing != "" {
-		list, err := r.find(ctx, connector.Query{Kind: w.Kind, ID: e.Existing, Members: w.Kind == directory.KindGroup, Urgency: w.Urgency})
-		if err != nil {
-			return give()
-		}
-		order, found["the account that the target names"] = []string{"the account that the target names"}, list
-	} else {
-		for _, path := range order {
-			v, _ := w.Want[path].(string)
-			if v == "" {
-				continue
-			}
-			list, err := r.find(ctx, connector.Query{Kind: w.Kind, Path: path, Value: v, Members: w.Kind == directory.KindGroup, Urgency: w.Urgency})
-			if err != nil {
-				return give()
-			}
-			found[path] = list
-		}
+	// The account that the target names may stand in the way for something else than what the person is known by, such as a
+	// second address: then it is somebody else's.
+	found, err := r.findMatches(ctx, w, e.Existing)
+	if err != nil {
+		return give()
 	}
-	m := provision.ChooseMatch(order, found)
+	m := provision.ChooseMatch(r.matching(w.Kind), found)
 	switch {
 	case m.Problem != nil:
 		return finished{work: w, result: r.failed(w, *m.Problem, true)}

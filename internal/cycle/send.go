@@ -119,8 +119,14 @@ func (r *run) accepted(ctx context.Context, w *work, change connector.Change, ou
 		}
 		out.Gone = w.Action == provision.Delete && err == nil && a == nil
 	}
+	if f, another := r.mistaken(ctx, w, change, &out, refs); another {
+		return f
+	}
 	if out.Account != nil && change.ID == "" {
 		change.ID, change.Name = out.Account.ID, out.Account.Name
+		if r.earlier(out.Account) {
+			w.Origin = provision.Adopted // the target answered with one that was there already
+		}
 	}
 	verified, differs := compare(w.Action, change, out)
 	res := r.succeeded(w, change, out, refs, verified && len(differs) == 0)

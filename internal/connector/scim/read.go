@@ -21,10 +21,10 @@ func (c *Connector) Read(ctx context.Context, q connector.Query) iter.Seq2[conne
 	return func(yield func(connector.Account, error) bool) {
 		switch {
 		case q.ID != "":
-			a, _, err := c.one(ctx, q)
+			a, ans, err := c.one(ctx, q)
 			if err != nil {
 				yield(connector.Account{}, err)
-			} else if a != nil {
+			} else if a != nil && shows(ans, q) {
 				yield(*a, nil)
 			}
 		case q.Path != "":
@@ -69,6 +69,17 @@ func (c *Connector) search(ctx context.Context, q connector.Query, yield func(co
 	path.Filter = nil
 	w.keep = func(doc map[string]any) bool { return holds(path.Of(doc), q.Value) }
 	c.walk(ctx, w, yield)
+}
+
+// shows reports whether an answer shows the value that a query asks for, where it asks for one.
+func shows(ans *connector.Answer, q connector.Query) bool {
+	if q.Path == "" {
+		return true
+	}
+	path, err := attr.ParsePath(q.Path)
+	doc, _ := ans.Body.(map[string]any)
+	path.Filter = nil
+	return err == nil && holds(path.Of(doc), q.Value)
 }
 
 // holds reports whether a shown value is, or has among its entries, the value that was searched.

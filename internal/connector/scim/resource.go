@@ -20,7 +20,7 @@ func (c *Connector) account(kind directory.Kind, body any) *connector.Account {
 		return nil
 	}
 	soften(doc)
-	a := &connector.Account{Kind: kind, ID: id, Active: true, Values: make(attr.Set, len(c.mapped[kind]))}
+	a := &connector.Account{Kind: kind, ID: id, Active: true, Created: connector.CreatedIn(doc), Values: make(attr.Set, len(c.mapped[kind]))}
 	if kind == directory.KindUser {
 		a.Name = text(attr.Member(doc, "userName"))
 		if active, ok := attr.Member(doc, "active").(bool); ok {

@@ -66,7 +66,7 @@ var codes = map[string]meaning{
 	"password_change_not_allowed":       {rejected, "SCIM may not change a password", "Leave password out of the mappings.", report},
 
 	// Who is there already, and who is not.
-	"email_taken":           {conflict, "an account has this e-mail address already, perhaps a deactivated one", "Muster looks the account up and adopts it; if it belongs to somebody else, correct the address in the directory or in Slack.", report},
+	"email_taken":           {conflict, "an account has this e-mail address already, perhaps a deactivated one", "Muster adopts the account that has the person's primary address. If this one belongs to somebody else, correct the address in the directory or in Slack.", report},
 	"user_creation_failed":  {conflict, "the person exists already, or Slack failed to create the account", "Muster looks for the account again; compare the person's e-mail address and userName with Slack's member list.", report},
 	"username_taken":        {conflict, "a person or a channel has this userName", "Give the person another userName in the directory.", rename},
 	"nickname_taken":        {conflict, "a person or a channel has this userName", "Give the person another userName in the directory.", rename}, // *
@@ -203,6 +203,9 @@ func refine(e *connector.Error, body any) {
 	}
 	e.Advice = m.advice
 	e.Reason = "Slack answers " + code + ": " + m.says
+	if e.Existing != "" {
+		e.Reason += "; it is account " + e.Existing
+	}
 	e.Unknown = e.Unknown || m.does == doubt
 	// A server that fails says little about the object, whatever code it finds for it.
 	if e.Status < 500 {

@@ -20,7 +20,7 @@ func (c *Connector) account(kind directory.Kind, resource any) *connector.Accoun
 	}
 	p := readProfile(doc)
 	a := &connector.Account{
-		Kind: kind, ID: id, Name: p[slotUserName], Active: isActive(doc["active"]),
+		Kind: kind, ID: id, Name: p[slotUserName], Active: isActive(doc["active"]), Created: connector.CreatedIn(doc),
 		Values: make(attr.Set, len(c.users)), Protected: protected(doc),
 	}
 	for _, b := range c.users {
@@ -35,7 +35,7 @@ func (c *Connector) account(kind directory.Kind, resource any) *connector.Accoun
 
 func (c *Connector) group(id string, doc map[string]any) *connector.Account {
 	name, _ := doc["displayName"].(string)
-	a := &connector.Account{Kind: directory.KindGroup, ID: id, Name: name, Active: true, Values: attr.Set{}}
+	a := &connector.Account{Kind: directory.KindGroup, ID: id, Name: name, Active: true, Created: connector.CreatedIn(doc), Values: attr.Set{}}
 	for _, path := range c.groups {
 		a.Values[path] = nil
 		if name != "" {

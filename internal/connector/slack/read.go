@@ -28,9 +28,15 @@ func (c *Connector) Read(ctx context.Context, q connector.Query) iter.Seq2[conne
 		case q.Path != "":
 			c.search(ctx, q, yield)
 		default:
-			c.walk(ctx, q, yield)
+			c.walk(ctx, q, nil, yield)
 		}
 	}
+}
+
+// shown is an account with the resource that shows it.
+type shown struct {
+	connector.Account
+	doc map[string]any
 }
 
 func (c *Connector) one(ctx context.Context, q connector.Query, yield func(connector.Account, error) bool) {
@@ -48,6 +54,12 @@ func (c *Connector) one(ctx context.Context, q connector.Query, yield func(conne
 	if a == nil || a.ID != q.ID {
 		yield(connector.Account{}, notSCIM(ans, "it was asked for one account and answered with something else"))
 		return
+	}
+	if q.Path != "" {
+		doc, _ := ans.Body.(map[string]any)
+		if _, has := c.filter(q); !has(shown{*a, doc}) {
+			return
+		}
 	}
 	yield(*a, nil)
 }
@@ -75,29 +87,27 @@ func (c *Connector) search(ctx context.Context, q connector.Query, yield func(co
 		}
 		if !ignored {
 			for _, a := range found {
-				if !yield(a, nil) {
+				if !yield(a.Account, nil) {
 					return
 				}
 			}
 			return
 		}
 	}
-	c.walk(ctx, q, func(a connector.Account, err error) bool {
-		return err == nil && !has(a) || yield(a, err)
-	})
+	c.walk(ctx, q, has, yield)
 }
 
 // filter returns the filter for a query, "" when Slack has none, and the test that an account passes
-// which fulfils it.
-func (c *Connector) filter(q connector.Query) (string, func(connector.Account) bool) {
-	holds := func(a connector.Account) bool { return has(a.Values[q.Path], q.Value) }
+// which fulfils it. An e-mail address is somebody's in either of the two places: no second account can have it.
+func (c *Connector) filter(q connector.Query) (string, func(shown) bool) {
+	holds := func(a shown) bool { return has(a.Values[q.Path], q.Value) }
 	p, err := attr.ParsePath(q.Path)
 	if err != nil {
 		return "", holds
 	}
 	if q.Kind == directory.KindGroup {
 		if strings.EqualFold(p.String(), "displayName") {
-			return "displayName eq " + quoted(q.Value), func(a connector.Account) bool { return strings.EqualFold(a.Name, q.Value) }
+			return "displayName eq " + quoted(q.Value), func(a shown) bool { return strings.EqualFold(a.Name, q.Value) }
 		}
 		return "", holds
 	}
@@ -105,9 +115,9 @@ func (c *Connector) filter(q connector.Query) (string, func(connector.Account) b
 		switch s {
 		case slotUserName:
 			name := userNameOf(q.Value)
-			return "userName eq " + quoted(name), func(a connector.Account) bool { return strings.EqualFold(a.Name, name) }
+			return "userName eq " + quoted(name), func(a shown) bool { return strings.EqualFold(a.Name, name) }
 		case slotEmail, slotEmail2:
-			return c.dialect.emailFilter + " eq " + quoted(q.Value), holds
+			return c.dialect.emailFilter + " eq " + quoted(q.Value), func(a shown) bool { return has(a.doc["emails"], q.Value) }
 		}
 	}
 	return "", holds
@@ -127,10 +137,10 @@ func has(value any, asked string) bool {
 // maxPages bounds a walk, whatever Slack says of its size.
 const maxPages = 20_000
 
-// walk yields everybody, each once, deactivated people and bots among them. The next page begins after
+// walk yields everybody, or those whom keep wants, each once, deactivated people and bots among them. The next page begins after
 // what came, because Slack gives fewer than were asked for where it likes. A walk that brings fewer than
 // Slack announced, or a page that brings nothing new, ends with [connector.ErrIncomplete].
-func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(connector.Account, error) bool) {
+func (c *Connector) walk(ctx context.Context, q connector.Query, keep func(shown) bool, yield func(connector.Account, error) bool) {
 	size := c.quirks.UsersPage
 	if q.Kind == directory.KindGroup {
 		size = c.quirks.GroupsPage
@@ -159,7 +169,7 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 		received += p.count
 		fresh := 0
 		for _, a := range found {
-			novel, err := census.Add(&a)
+			novel, err := census.Add(&a.Account)
 			if err != nil {
 				yield(connector.Account{}, err)
 				return
@@ -168,7 +178,10 @@ func (c *Connector) walk(ctx context.Context, q connector.Query, yield func(conn
 				continue
 			}
 			fresh++
-			if !yield(a, nil) {
+			if keep != nil && !keep(a) {
+				continue
+			}
+			if !yield(a.Account, nil) {
 				return
 			}
 		}
@@ -191,7 +204,7 @@ type page struct {
 }
 
 // page reads a list. What is no account in it is counted, so that the walk knows that it missed some.
-func (c *Connector) page(kind directory.Kind, ans *connector.Answer) ([]connector.Account, page, error) {
+func (c *Connector) page(kind directory.Kind, ans *connector.Answer) ([]shown, page, error) {
 	doc, _ := ans.Body.(map[string]any)
 	resources, listed := doc["Resources"].([]any)
 	total, counted := doc["totalResults"].(float64)
@@ -202,10 +215,10 @@ func (c *Connector) page(kind directory.Kind, ans *connector.Answer) ([]connecto
 		total = float64(len(resources))
 	}
 	p := page{count: len(resources), total: int(min(max(total, 0), 1<<40))}
-	var accounts []connector.Account
+	var accounts []shown
 	for _, r := range resources {
 		if a := c.account(kind, r); a != nil {
-			accounts = append(accounts, *a)
+			accounts = append(accounts, shown{*a, r.(map[string]any)})
 		}
 	}
 	return accounts, p, nil

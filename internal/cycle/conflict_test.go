@@ -1,0 +1,73 @@
+package cycle_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/muster-id/muster/internal/mapping"
+)
+
+// slackDoes sends one request to the emulated Slack past Muster.
+func (w *world) slackDoes(method, path string, body any) map[string]any {
+	w.t.Helper()
+	sent, err := json.Marshal(body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.app.Connection.Endpoint+path, bytes.NewReader(sent))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer xoxp-world")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var doc map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&doc); err != nil || res.StatusCode > 299 {
+		w.t.Fatalf("%s %s: %d %v %v", method, path, res.StatusCode, doc, err)
+	}
+	return doc
+}
+
+// Slack names the account that stands in the way of a new one. That of a person's own address is adopted; that of
+// the person's second address is somebody else's, and nobody touches it.
+func TestAccountThatStandsInTheWay(t *testing.T) {
+	w := onSQLite(t)
+	w.onSlack(func(*http.Request) {})
+	const home = `emails[type eq "home"].value`
+	w.app.Mappings.Users = append(w.app.Mappings.Users, mapping.Mapping{Target: home, Source: home})
+	w.save()
+	stranger := w.slackDoes("POST", "Users", map[string]any{
+		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": "stranger", "title": "Nobody's business",
+		"name": map[string]any{"givenName": "S", "familyName": "T"}, "emails": []any{map[string]any{"value": "shared@example.org", "primary": true}},
+	})
+	// The address that ada has now is the second one of an account that was there before.
+	known := w.slackDoes("POST", "Users", map[string]any{
+		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": "countess", "active": false,
+		"name":   map[string]any{"givenName": "A", "familyName": "L"},
+		"emails": []any{map[string]any{"value": "countess@example.org", "primary": true}, map[string]any{"value": "ada@example.org"}},
+	})
+	address := func(of, kind string, primary bool) map[string]any {
+		return map[string]any{"value": of + "@example.org", "type": kind, "primary": primary}
+	}
+	w.user("ada")
+	w.user("bob", "emails", []any{address("bob", "work", true), address("shared", "home", false)})
+	r := w.sync()
+	w.expect(r, map[string]int{"enable": 1, "failed": 1})
+	after := w.slackDoes("GET", "Users/"+stranger["id"].(string), nil)
+	if after["userName"] != "stranger" || after["title"] != "Nobody's business" {
+		t.Errorf("the stranger was touched: %v", after)
+	}
+	if ada := w.slackDoes("GET", "Users/"+known["id"].(string), nil); ada["userName"] != "ada" || ada["active"] != true {
+		t.Errorf("ada's own account was not adopted: %v", ada)
+	}
+	for _, o := range w.operations(r.Cycle.ID) {
+		if o.Source.Name == "bob" && (o.Error == nil || o.Error.Code != "email_taken") {
+			t.Errorf("bob: %+v", o.Error)
+		}
+	}
+}
