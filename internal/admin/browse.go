@@ -147,8 +147,13 @@ type Advance struct {
 	Done, Planned map[provision.Action]int
 }
 
-// Advance counts the operations of a cycle; it is what live progress shows, wherever the cycle runs.
+// Advance counts the operations of a cycle; it is what live progress shows, wherever the cycle runs. The
+// maps are shared by all who ask at one time.
 func (d *Desk) Advance(ctx context.Context, cycleID string) (Advance, error) {
+	return d.advances.of(ctx, cycleID, d.store.Notable(), func(ctx context.Context) (Advance, error) { return d.advance(ctx, cycleID) })
+}
+
+func (d *Desk) advance(ctx context.Context, cycleID string) (Advance, error) {
 	a := Advance{Done: map[provision.Action]int{}, Planned: map[provision.Action]int{}}
 	counts, err := d.store.Counts(ctx, cycleID)
 	for state, actions := range counts {

@@ -30,6 +30,9 @@ type office struct {
 	version   string
 	log       *slog.Logger
 
+	standing counted[ApplicationStatus] // by application
+	advances counted[Advance]           // by cycle
+
 	mu         sync.Mutex
 	schedule   *cycle.Schedule                   // of a process that stays, nil of others
 	renewables map[string]*connector.Credentials // by [Desk.renewable]

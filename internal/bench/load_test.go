@@ -39,6 +39,9 @@ func BenchmarkReaders(b *testing.B) {
 		b.Fatal(err)
 	}
 	w.remember(b)
+	if err := w.store.TallyHourly(context.Background()); err != nil { // which a server does by itself
+		b.Fatal(err)
+	}
 	site, cookies := w.site(b)
 	server := httptest.NewServer(site)
 	b.Cleanup(server.Close)

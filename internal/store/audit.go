@@ -45,6 +45,7 @@ func (tx *Tx) audit(ctx context.Context, by Actor, action string, on subject, be
 	if by == (Actor{}) {
 		return nil
 	}
+	tx.notable = true
 	err := tx.insert(ctx, "audit", []string{"id", "at", "actor", "via", "action", "object_type", "object_id", "object_name", "before", "after"},
 		[][]any{{newID(), tx.now(), by.Name, by.Via, action, on.kind, on.id, on.name, document(before), document(after)}}, "")
 	if err != nil {

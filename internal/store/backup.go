@@ -181,7 +181,7 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (Manifest, error) {
 		return m, refuse(ErrReadOnly, "", "Muster's database was opened for reading only")
 	}
 	// Not through Write: the input can be read only once, so nothing may be repeated.
-	err = s.writeOnce(ctx, func(tx *Tx) error {
+	err = s.writeOnce(ctx, begin, func(tx *Tx) error {
 		if err := tx.mustBeEmpty(ctx); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func (s *Store) NewCycle(ctx context.Context, c *Cycle) error {
 	if c.State == "running" {
 		c.Started = c.Created
 	}
-	return s.SaveCycle(ctx, c)
+	return s.writeAhead(ctx, func(tx *Tx) error { return tx.saveCycle(ctx, c) })
 }
 
 // SaveCycle stores the row of a cycle as it stands.
@@ -64,6 +64,7 @@ func (s *Store) SaveCycle(ctx context.Context, c *Cycle) error {
 }
 
 func (tx *Tx) saveCycle(ctx context.Context, c *Cycle) error {
+	tx.notable = true
 	return tx.insert(ctx, "cycles", columnNames(cycleColumns), [][]any{c.values()}, replacing("id", columnNames(cycleColumns)))
 }
 
@@ -73,7 +74,7 @@ func (tx *Tx) saveCycle(ctx context.Context, c *Cycle) error {
 // the next one looks at the same changes again.
 func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error {
 	c.Finished = s.Now()
-	return s.Write(ctx, func(tx *Tx) error {
+	return s.writeAhead(ctx, func(tx *Tx) error {
 		if _, err := tx.Exec(ctx, `update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $1 where cycle_id = $2 and state = 'planned'`, millis(c.Finished), c.ID); err != nil {
 			return err
 		}
@@ -230,7 +231,7 @@ func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) 
 
 // SetReconciled notes the end of a complete reconcile.
 func (s *Store) SetReconciled(ctx context.Context, appID string, at time.Time) error {
-	return s.Write(ctx, func(tx *Tx) error {
+	return s.writeAhead(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(ctx, `update applications set reconciled_at = $1, restored = $2 where id = $3`, millis(at), false, appID)
 		return err
 	})

@@ -589,7 +589,7 @@ func (s *Store) AddWaiting(ctx context.Context, appID string, waiting []Waiting)
 		missing[i] = w.MissingID
 		rows[i] = []any{appID, w.MissingID, string(w.Kind), w.ObjectID}
 	}
-	return s.Write(ctx, func(tx *Tx) error {
+	return s.writeAhead(ctx, func(tx *Tx) error {
 		if err := tx.insert(ctx, "waiting", []string{"app_id", "missing_id", "type", "object_id"}, rows, "on conflict do nothing"); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // An embedded database has one process, so a lease of another one is that of a dead one.
 func (s *Store) Lease(ctx context.Context, appID, holder, node string, holds time.Duration) (ours bool, who string, err error) {
 	holder = s.instance + "/" + holder
-	err = s.Write(ctx, func(tx *Tx) error {
+	err = s.writeAhead(ctx, func(tx *Tx) error {
 		now, err := tx.databaseTime(ctx)
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ func (s *Store) Lease(ctx context.Context, appID, holder, node string, holds tim
 // EndLease gives the right back, when it is still the holder's.
 func (s *Store) EndLease(ctx context.Context, appID, holder string) error {
 	full := s.instance + "/" + holder
-	err := s.Write(ctx, func(tx *Tx) error {
+	err := s.writeAhead(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(ctx, `delete from leases where app_id = $1 and holder = $2`, appID, full)
 		return err
 	})

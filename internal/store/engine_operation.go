@@ -172,7 +172,7 @@ func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []
 	if len(ops)+len(replaces)+len(adopts) == 0 {
 		return nil
 	}
-	return s.Write(ctx, func(tx *Tx) error {
+	return s.writeAhead(ctx, func(tx *Tx) error {
 		if len(replaces) > 0 {
 			// What is unknown has ended, and was counted in the hour in which it did.
 			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, want = '{}', detail = '{}', finished_at = coalesce(finished_at, $1)
@@ -514,6 +514,7 @@ func (s *Store) Approve(ctx context.Context, appID string, ops []*Operation, act
 			}
 		}
 		tx.wakes(appID)
+		tx.notable = true
 		return tx.held(ctx, appID)
 	})
 }
@@ -549,6 +550,7 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 				return err
 			}
 		}
+		tx.notable = true
 		return tx.held(ctx, appID)
 	})
 }
@@ -558,7 +560,7 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 // returns how many of each. Only the holder of the application's lease may call it.
 func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, unknown int, err error) {
 	now := s.Now()
-	err = s.Write(ctx, func(tx *Tx) error {
+	err = s.writeAhead(ctx, func(tx *Tx) error {
 		sent, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o where o.app_id = $1 and o.`+isOpen+` and o.state = 'applying'`, appID)
 		if err != nil {
 			return err

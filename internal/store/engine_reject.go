@@ -61,7 +61,7 @@ func (s *Store) SetRejections(ctx context.Context, appID string, list []Turned) 
 	if len(list) == 0 {
 		return nil
 	}
-	return s.Write(ctx, func(tx *Tx) error {
+	return s.writeAhead(ctx, func(tx *Tx) error {
 		for _, t := range list {
 			if err := tx.reject(ctx, appID, t.Kind, t.ObjectID, t.Rejected); err != nil {
 				return err

@@ -119,6 +119,7 @@ func (s *Store) OpenNotices(ctx context.Context, appID string) ([]*Notice, error
 
 // quarantined keeps the quarantine of an application, nil for none, and tells people of it.
 func (tx *Tx) quarantined(ctx context.Context, appID string, q *Quarantine) error {
+	tx.notable = true
 	if _, err := tx.Exec(ctx, `update applications set quarantine = $1 where id = $2`, jsonOrNull(q), appID); err != nil {
 		return err
 	}

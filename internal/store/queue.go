@@ -284,7 +284,7 @@ const (
 // whoever reads afterwards; what is changed later wakes the application again: both take the lock on
 // the feed.
 func (s *Store) Awake(ctx context.Context, appID string) (Awaking, error) {
-	return write(ctx, s, func(tx *Tx) (Awaking, error) {
+	return writeAhead(ctx, s, func(tx *Tx) (Awaking, error) {
 		if _, err := tx.lockFeed(ctx, 0); err != nil {
 			return Asleep, err
 		}
@@ -302,7 +302,7 @@ func (s *Store) Awake(ctx context.Context, appID string) (Awaking, error) {
 
 // Attended takes the mark away, and reports whether the application was woken again meanwhile.
 func (s *Store) Attended(ctx context.Context, appID string) (again bool, err error) {
-	return write(ctx, s, func(tx *Tx) (bool, error) { return tx.attended(ctx, appID) })
+	return writeAhead(ctx, s, func(tx *Tx) (bool, error) { return tx.attended(ctx, appID) })
 }
 
 func (tx *Tx) attended(ctx context.Context, appID string) (again bool, err error) {

@@ -143,7 +143,7 @@ func (s *Store) MayRun(ctx context.Context, appID string) (Halt, error) {
 // Advance moves an application past changes that turned out not to concern it. It does nothing when
 // something else has moved it meanwhile, and reports whether the application was woken again.
 func (s *Store) Advance(ctx context.Context, appID string, from, to int64, looked time.Time) (again bool, err error) {
-	return write(ctx, s, func(tx *Tx) (bool, error) {
+	return writeAhead(ctx, s, func(tx *Tx) (bool, error) {
 		_, err := tx.Exec(ctx, "update applications set watermark = $1, completed_at = $2, looked_at = $3 where id = $4 and watermark = $5 and completed_at is not null", to, tx.now(), millis(looked), appID, from)
 		if err != nil {
 			return false, err
@@ -155,6 +155,7 @@ func (s *Store) Advance(ctx context.Context, appID string, from, to int64, looke
 // SetTrouble notes why an application could not be run, or with nil that it can be.
 func (s *Store) SetTrouble(ctx context.Context, appID string, t *Trouble) error {
 	return s.Write(ctx, func(tx *Tx) error {
+		tx.notable = true
 		_, err := tx.Exec(ctx, "update applications set trouble = $1 where id = $2", jsonOrNull(t), appID)
 		return err
 	})
