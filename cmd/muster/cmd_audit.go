@@ -9,6 +9,7 @@ import (
 
 type auditCmd struct {
 	Since  string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`
+	Until  string `placeholder:"AGE|TIME" help:"Only what is older, written as --since."`
 	By     string `placeholder:"NAME" help:"Only what this one did."`
 	Action string `placeholder:"ACTION" help:"Only this action: create, update, delete, sync, …"`
 	Type   string `placeholder:"TYPE" help:"Only what was done to this: user, group, application, administrator, token, …"`
@@ -22,6 +23,11 @@ func (c *auditCmd) Run(s *session) error {
 	var err error
 	if c.Since != "" {
 		if q.Since, err = since(c.Since, time.Now()); err != nil {
+			return err
+		}
+	}
+	if c.Until != "" {
+		if q.Until, err = since(c.Until, time.Now()); err != nil {
 			return err
 		}
 	}

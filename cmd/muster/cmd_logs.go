@@ -19,6 +19,7 @@ type logsCmd struct {
 	Action  string `enum:",create,update,disable,enable,delete,skip" default:"" placeholder:"ACTION" help:"create, update, disable, enable, delete or skip."`
 	Cycle   string `placeholder:"ID" help:"Only this cycle."`
 	Since   string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`
+	Until   string `placeholder:"AGE|TIME" help:"Only what is older, written as --since."`
 	Follow  bool   `short:"f" help:"Go on as records come; JSON is then one record a line."`
 	Limit   int    `placeholder:"N" help:"Only the newest so many; without it 100, and all as JSON."`
 	Verbose bool   `short:"v" help:"Show steps, changes and the exchange of failures."`
@@ -40,6 +41,11 @@ func (c *logsCmd) Run(s *session) error {
 		}
 		if c.Limit == 0 {
 			f.Last = 0
+		}
+	}
+	if c.Until != "" {
+		if f.Until, err = since(c.Until, time.Now()); err != nil {
+			return err
 		}
 	}
 	desk, end, err := s.desk()
@@ -144,5 +150,5 @@ func since(text string, now time.Time) (time.Time, error) {
 	if t, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
 		return t, nil
 	}
-	return now, &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: fmt.Sprintf("--since takes no %q", text), Next: "write an age such as 90m, 24h or 7d, or a time such as 2026-11-22T15:04:05Z"}
+	return now, &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: fmt.Sprintf("%q is neither an age nor a time", text), Next: "write an age such as 90m, 24h or 7d, or a time such as 2026-11-22T15:04:05Z"}
 }

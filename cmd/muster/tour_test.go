@@ -292,6 +292,7 @@ func (tr *tour) plan() {
 		app("/cycles/{cycle}", "cycle", "/cycles/"+cycles[0].ID, nil),
 		app("/accounts", "accounts", "/accounts", nil),
 		app("/accounts", "", "/accounts?kind=group", nil),
+		app("/failures", "failures", "/failures", nil),
 		app("/on-demand", "on-demand", "/on-demand", func(v *visitor) {
 			v.fill("User: userName, e-mail or id", "aase.rasmussen@example.org")
 			v.click("Only look")

@@ -93,6 +93,15 @@ func (d *Desk) AccountPage(ctx context.Context, name string, q store.AccountQuer
 	return d.store.Accounts(ctx, app.ID, q)
 }
 
+// FailurePage returns a page of what fails in an application, with or without an account, and where the next one begins.
+func (d *Desk) FailurePage(ctx context.Context, name string, q store.FailureQuery) ([]store.Failure, string, error) {
+	app, err := d.store.Application(ctx, name)
+	if err != nil {
+		return nil, "", err
+	}
+	return d.store.Failures(ctx, app.ID, q)
+}
+
 // Record returns one record of the provisioning log.
 func (d *Desk) Record(ctx context.Context, id string) (Record, error) {
 	o, err := d.store.OperationByID(ctx, id)

@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
@@ -66,12 +68,21 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 	if x.Rejected != nil {
 		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: x.Rejected.What() + ": " + x.Rejected.Why()})
 	}
-	out.Rules = append(out.Rules, obstacles(app, x.Verdict.In)...)
+	if x.Verdict.In || x.Link != nil {
+		in, err := d.obstacles(ctx, app, x.Verdict.In)
+		if err != nil {
+			return Explanation{}, err
+		}
+		out.Rules = append(out.Rules, in...)
+	}
+	if x.Kept != nil {
+		out.Rules = append(out.Rules, provision.Rule{Rule: keptBy[x.Kept.Cause], Detail: x.Kept.Reason})
+	}
 	if p := x.Problem; p != nil {
 		out.Rules = append(out.Rules, provision.Rule{Rule: "mapping", Detail: p.Reason + ": " + p.Recommendation})
 	}
 	if e := x.Escrow; e != nil {
-		when := "it is tried again at " + e.Next.UTC().Format("2006-01-02 15:04:05 UTC") + ", or at once by `muster sync " + app.Name + "`"
+		when := "it is tried again at " + utc(e.Next) + ", or at once by `muster sync " + app.Name + "`"
 		if e.Parked {
 			when = "only a person can mend that: " + e.Problem.Recommendation
 		}
@@ -107,17 +118,53 @@ func (d *Desk) refused(ctx context.Context, app *provision.Application, userID s
 		case r.Error == nil:
 			return nil, nil
 		default:
-			return []provision.Rule{{Rule: "last", Detail: fmt.Sprintf("the %s of %s failed: %s; %s", r.Action, r.Finished.UTC().Format("2006-01-02 15:04:05 UTC"), r.Error.Reason, r.Error.Recommendation)}}, nil
+			return []provision.Rule{{Rule: "last", Detail: fmt.Sprintf("the %s of %s failed: %s; %s", r.Action, utc(r.Finished), r.Error.Reason, r.Error.Recommendation)}}, nil
 		}
 	}
 	return nil, nil
 }
 
-// obstacles are what keeps a person's data from reaching the target although the scope says yes.
-func obstacles(app *provision.Application, in bool) []provision.Rule {
-	var rules []provision.Rule
-	if in && app.Provisioning.Status != "on" {
-		rules = append(rules, provision.Rule{Rule: "status", Detail: "provisioning is off: only `muster sync " + app.Name + "` brings changes to the target (provisioning.status)"})
+// keptBy names the rule that keeps what is due from being done.
+var keptBy = map[provision.Cause]string{provision.NotAllowed: "actions", provision.Leaving: "grace"}
+
+// obstacles are what keeps a person's data from reaching the target although the scope says yes, or that of a leaver
+// although it says no.
+func (d *Desk) obstacles(ctx context.Context, app *provision.Application, in bool) ([]provision.Rule, error) {
+	p, err := d.store.Standing(ctx, app.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading how %s stands: %w", app.Name, err)
 	}
-	return rules
+	var rules []provision.Rule
+	no := func(rule, detail string) { rules = append(rules, provision.Rule{Rule: rule, Detail: detail}) }
+	if in && app.Provisioning.Status != "on" {
+		no("status", "provisioning is off: only `muster sync "+app.Name+"` brings changes to the target (provisioning.status)")
+	}
+	if p.Paused {
+		until := "until somebody resumes it: `muster app resume " + app.Name + "`"
+		if !p.PausedTill.IsZero() {
+			until = "until " + utc(p.PausedTill)
+		}
+		no("paused", "the application is paused "+until)
+	}
+	if q := p.Quarantine; q != nil {
+		no("quarantine", fmt.Sprintf("the connection has failed since %s: %s; it is tried again at %s, or at once by `muster sync %s`", utc(q.Since), clauses(q.Reason, q.Next), utc(q.NextProbe), app.Name))
+	}
+	if t := d.trouble(app, p); t != nil {
+		no("trouble", fmt.Sprintf("Muster itself could not run it since %s: %s", utc(t.Since), clauses(t.Reason, t.Next)))
+	}
+	return rules, nil
+}
+
+// utc writes a moment within a sentence.
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// clauses puts sentences that may be empty into one.
+func clauses(sentences ...string) string {
+	var out []string
+	for _, s := range sentences {
+		if s = strings.TrimSuffix(strings.TrimSpace(s), "."); s != "" {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, "; ")
 }

@@ -78,8 +78,8 @@ type LogFilter struct {
 	Status                   string
 	Action                   string
 	Cycle                    string
-	Since                    time.Time
-	Last                     int // only the newest so many; 0 is all
+	Since, Until             time.Time // until: only what is older
+	Last                     int       // only the newest so many; 0 is all
 }
 
 // Log yields the records that a filter picks, the oldest first.
@@ -196,7 +196,7 @@ func (n appNames) of(ctx context.Context, d *Desk, id string) string {
 // logQuery resolves the names of a filter.
 func (d *Desk) logQuery(ctx context.Context, f LogFilter) (store.LogQuery, appNames, error) {
 	var err error
-	q := store.LogQuery{Status: f.Status, Action: provision.Action(f.Action), CycleID: f.Cycle, Since: f.Since}
+	q := store.LogQuery{Status: f.Status, Action: provision.Action(f.Action), CycleID: f.Cycle, Since: f.Since, Until: f.Until}
 	names := appNames{}
 	if f.Application != "" {
 		app, err := d.store.Application(ctx, f.Application)

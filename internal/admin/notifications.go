@@ -108,6 +108,12 @@ func (d *Desk) Notifications(ctx context.Context) (Notifications, error) {
 	return out, err
 }
 
+// Mails reports whether there is a server that mails messages.
+func (d *Desk) Mails(ctx context.Context) (bool, error) {
+	mail, err := d.store.Mail(ctx)
+	return mail != nil, err
+}
+
 // Notices returns what is so now and people are told of, of one application or, with "", of all.
 func (d *Desk) Notices(ctx context.Context, app string) ([]NoticeStatus, error) {
 	apps, err := d.store.Applications(ctx)

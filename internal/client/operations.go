@@ -56,7 +56,7 @@ func (c *Client) records(ctx context.Context, f admin.LogFilter, order string) i
 }
 
 func filter(f admin.LogFilter) url.Values {
-	return query("app", f.Application, "user", f.User, "group", f.Group, "status", f.Status, "action", f.Action, "cycle", f.Cycle, "since", moment(f.Since))
+	return query("app", f.Application, "user", f.User, "group", f.Group, "status", f.Status, "action", f.Action, "cycle", f.Cycle, "since", moment(f.Since), "until", moment(f.Until))
 }
 
 func moment(t time.Time) string {

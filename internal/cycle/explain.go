@@ -19,6 +19,9 @@ type Explanation struct {
 	// Pending is what waits to be done: held and approved operations, and what the next cycle would do
 	// for a linked person. For a person without a link the next cycle first looks for an account.
 	Pending []*store.Operation
+	// Kept is what is due and yet not done, with the reason: its action is not among those of the application, or a
+	// grace period runs. Nil for nothing.
+	Kept *provision.Operation
 }
 
 // Explain works out, without asking the target, why a person has or has not an account.
@@ -51,19 +54,30 @@ func (e *Engine) Explain(ctx context.Context, app *provision.Application, userID
 		}
 	}
 	if c.Link == nil && c.Verdict.In && x.Problem == nil && !c.Rejected.KeepsOut() {
-		x.Pending = append(x.Pending, r.row(c, &provision.Operation{
+		op := &provision.Operation{
 			Kind: directory.KindUser, Action: provision.Create, Cause: provision.Joined,
 			Reason: "in scope: " + c.Verdict.Why() + "; the next cycle adopts a matching account, or creates one", Source: c.Subject, Want: c.Want, Hidden: r.app.hidden[directory.KindUser],
-		}))
+		}
+		provision.Allow(app, op)
+		x.due(r, c, op)
 		return x, nil
 	}
 	if x.Problem != nil || len(x.Pending) > 0 {
 		return x, nil
 	}
 	op, err := r.decide(ctx, c)
-	if err != nil || op == nil || op.Action == provision.Skip {
-		return x, err
+	if err == nil && op != nil {
+		x.due(r, c, op)
 	}
-	x.Pending = append(x.Pending, r.row(c, op))
-	return x, nil
+	return x, err
+}
+
+// due notes what the next cycle would do, or what keeps it from that.
+func (x *Explanation) due(r *run, c *candidate, op *provision.Operation) {
+	switch {
+	case op.Action != provision.Skip:
+		x.Pending = append(x.Pending, r.row(c, op))
+	case op.Cause == provision.NotAllowed || op.Cause == provision.Leaving:
+		x.Kept = op
+	}
 }

@@ -169,6 +169,7 @@ func (e *later) Error() string { return e.err.Error() }
 func (e *later) Unwrap() error { return e.err }
 
 func (d *Deliverer) sendOne(ctx context.Context, c *channels, m *store.Message) error {
+	m.Events = linked(m.Events, c.console)
 	if m.Channel == "mail" {
 		if c.mail == nil {
 			return &later{err: errors.New("mail is not set up any more"), never: true}
@@ -186,6 +187,7 @@ func (d *Deliverer) sendOne(ctx context.Context, c *channels, m *store.Message) 
 type channels struct {
 	mail     *store.Mail
 	webhooks map[string]store.Webhook
+	console  string // where people reach it, "" when only this machine does
 }
 
 func (d *Deliverer) channels(ctx context.Context) (*channels, error) {
@@ -194,6 +196,11 @@ func (d *Deliverer) channels(ctx context.Context) (*channels, error) {
 	if c.mail, err = d.Store.Mail(ctx); err != nil {
 		return nil, err
 	}
+	base, err := d.Store.PublicURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.console = reachable(base)
 	hooks, err := d.Store.Webhooks(ctx)
 	for _, w := range hooks {
 		c.webhooks[w.ID] = w

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -645,5 +646,45 @@ func TestDigestReads(t *testing.T) {
 	}
 	if text := l.parts(t)["text/plain"]; !strings.Contains(text, "and 30 more") || strings.Count(text, "is an owner") != 100 {
 		t.Errorf("the text is\n%s", text)
+	}
+}
+
+// Whoever is told gets the page where it is dealt with; an address that leads readers to their own machine is left out.
+func TestMessagesLeadToThePage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ console, link string }{
+		{"https://muster.example.org", "https://muster.example.org/applications/slack%20&%20more"},
+		{"http://localhost:8080", ""},
+		{"http://127.0.0.1:8080", ""},
+		{"", ""},
+	} {
+		d, s, _ := open(t)
+		if c.console != "" {
+			must(t)(s.SetPublicURL(t.Context(), c.console))
+		}
+		p := office(t, "none", "")
+		m := p.settings("none")
+		must(t)(s.SetMail(t.Context(), admin, &m, ""))
+		r, _ := hook(t, s, "pager", nil)
+		app := application(t, s, "slack & more", provision.Notify{})
+		must(t)(s.SetQuarantine(t.Context(), app, &store.Quarantine{Code: "token_wrong", Reason: "Slack refused the token", Next: "give a new one"}))
+		done, err := d.Deliver(t.Context())
+		must(t)(err)
+		if done.Sent != 2 || len(r.received()) != 1 {
+			t.Fatalf("%+v, %d", done, len(r.received()))
+		}
+		parts := (<-p.received).parts(t)
+		if c.link == "" {
+			if strings.Contains(parts["text/plain"], "see ") || strings.Contains(parts["text/html"], "href") || strings.Contains(fmt.Sprint(r.received()[0].body), "link:") {
+				t.Errorf("%s: the message leads somewhere: %v", c.console, parts)
+			}
+			continue
+		}
+		if !strings.Contains(parts["text/plain"], "see    "+c.link) || !strings.Contains(parts["text/html"], `<a href="`+strings.ReplaceAll(c.link, "&", "&amp;")+`"`) {
+			t.Errorf("the mail leads nowhere: %v", parts)
+		}
+		if got := fmt.Sprint(r.received()[0].body); !strings.Contains(got, "link:"+c.link) {
+			t.Errorf("the webhook leads nowhere: %s", got)
+		}
 	}
 }

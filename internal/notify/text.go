@@ -123,6 +123,7 @@ func itemOf(e store.Event) item {
 	}
 	add("why", e.Reason)
 	add("do", e.Next)
+	add("see", e.Link)
 	return it
 }
 
@@ -164,7 +165,7 @@ var page = template.Must(template.New("mail").Parse(`<!doctype html>
 <div style="max-width:640px">
 {{range .Items}}<h2 style="font-size:17px;margin:0 0 6px">{{.Title}}</h2>
 <table role="presentation" style="border-collapse:collapse;margin:0 0 22px">
-{{range .Rows}}<tr><td style="padding:2px 14px 2px 0;vertical-align:top;color:#59636e">{{.Label}}</td><td style="padding:2px 0">{{.Text}}</td></tr>
+{{range .Rows}}<tr><td style="padding:2px 14px 2px 0;vertical-align:top;color:#59636e">{{.Label}}</td><td style="padding:2px 0">{{if eq .Label "see"}}<a href="{{.Text}}">{{.Text}}</a>{{else}}{{.Text}}{{end}}</td></tr>
 {{end}}</table>
 {{end}}{{if .More}}<p>… and {{.More}} more: <code>muster logs</code> and <code>muster status</code> show them.</p>
 {{end}}<p style="color:#59636e;font-size:13px;border-top:1px solid #d1d9e0;padding-top:10px">{{.Foot}}</p>

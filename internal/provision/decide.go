@@ -93,7 +93,7 @@ func Decide(app *Application, o Object) *Operation {
 		decideLinked(app, o, op)
 	}
 	noteMembers(o, op)
-	allow(app, op)
+	Allow(app, op)
 	status := "success"
 	switch {
 	case op.Failure != nil:
@@ -307,8 +307,8 @@ func (o Object) waits(app *Application, op *Operation, why string) bool {
 	return false
 }
 
-// allow turns an action that the application does not list into a skip.
-func allow(app *Application, op *Operation) {
+// Allow turns an action that the application does not list into a skip that says so.
+func Allow(app *Application, op *Operation) {
 	listed := app.Provisioning.Users.Actions
 	key := "users"
 	if op.Kind == directory.KindGroup {

@@ -124,7 +124,7 @@ func Reverse(app *Application, d *Done, o Object, m Membership) (*Operation, *Re
 	default:
 		reverse(app, d, o, m, op)
 	}
-	allow(app, op)
+	Allow(app, op)
 	if op.Action == Skip {
 		op.Edits, op.Add, op.Remove = nil, nil, nil
 	}

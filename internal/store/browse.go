@@ -141,6 +141,70 @@ func (tx *Tx) searchedLinks(ctx context.Context, appID string, q AccountQuery, t
 	return append(links, more...), next, err
 }
 
+// FailureQuery picks objects of an application whose last operation failed.
+type FailureQuery struct {
+	State  string // waiting: it is tried again by itself; parked: only a person can mend it; "" for all
+	Search string // a part of the name; "" for all
+	After  string // where the page before ended, "" for the first
+	Limit  int    // 0 is 100
+}
+
+// Failure is an object whose last operation failed, whether it has an account or not.
+type Failure struct {
+	*Escrow
+	Link *Link // nil without an account
+}
+
+// failureStates are the conditions of the states that failures are picked by.
+var failureStates = map[string]string{"": "", "waiting": " and not parked", "parked": " and parked"}
+
+// Failures returns a page of what fails in an application, by name, and where the next one begins.
+func (s *Store) Failures(ctx context.Context, appID string, q FailureQuery) (page []Failure, next string, err error) {
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	state, known := failureStates[q.State]
+	if !known {
+		return nil, "", refuse(ErrInvalid, "", "failures have no state %q", q.State)
+	}
+	name, id, err := cursor(q.After)
+	if err != nil {
+		return nil, "", err
+	}
+	search, err := pattern(q.Search)
+	if err != nil {
+		return nil, "", err
+	}
+	err = s.Read(ctx, func(tx *Tx) error {
+		failed, err := rowsOf(ctx, tx, scanEscrow, `select `+escrowColumns+` from escrow where app_id = $1 and (object_name, object_id) > ($2, $3) and lower(object_name) like $4 escape '\'`+
+			state+` order by object_name, object_id limit $5`, appID, name, id, search, q.Limit+1)
+		if err != nil {
+			return err
+		}
+		next = ""
+		if len(failed) > q.Limit {
+			failed = failed[:q.Limit]
+			last := failed[q.Limit-1]
+			next = place(last.Name, last.ObjectID)
+		}
+		ids := make([]string, len(failed))
+		for i, e := range failed {
+			ids[i] = e.ObjectID
+		}
+		links, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), appID, list(ids))
+		by := map[string]*Link{}
+		for _, l := range links {
+			by[l.ObjectID] = l
+		}
+		page = make([]Failure, len(failed))
+		for i, e := range failed {
+			page[i] = Failure{e, by[e.ObjectID]}
+		}
+		return err
+	})
+	return page, next, err
+}
+
 // LinksOf returns the accounts of one directory object in all applications.
 func (s *Store) LinksOf(ctx context.Context, objectID string) ([]*Link, error) {
 	return read(ctx, s, func(tx *Tx) ([]*Link, error) {

@@ -18,6 +18,7 @@ type LogQuery struct {
 	Action  provision.Action
 	CycleID string
 	Since   time.Time
+	Until   time.Time  // only what ended before; zero for no such bound
 	After   *Operation // the last record of the page before, in the query's order
 	Newest  bool       // newest first; else oldest first, for following
 	Limit   int        // 0 is 100
@@ -76,6 +77,9 @@ func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
 	}
 	if !q.Since.IsZero() {
 		and("finished_at >= $%d", millis(q.Since))
+	}
+	if !q.Until.IsZero() {
+		and("finished_at < $%d", millis(q.Until))
 	}
 	order, than := "asc", ">"
 	if q.Newest {

@@ -29,6 +29,8 @@ type Event struct {
 	Size        int         `json:"count,omitempty"`
 	Since       time.Time   `json:"since"`
 	Over        *time.Time  `json:"over,omitempty"`
+	// Link is the page of the console where it is dealt with. It is not kept: whoever sends the message adds it.
+	Link string `json:"link,omitempty"`
 }
 
 // Subject is what of an application an event is about.

@@ -24,10 +24,11 @@ type Filter struct {
 	Action string    `query:"action" enum:"create,update,disable,enable,delete,skip"`
 	Cycle  string    `query:"cycle" doc:"Only this cycle: its id."`
 	Since  time.Time `query:"since" doc:"Only what is younger."`
+	Until  time.Time `query:"until" doc:"Only what is older."`
 }
 
 func (f Filter) of() admin.LogFilter {
-	return admin.LogFilter{Application: f.App, User: f.User, Group: f.Group, Status: f.Status, Action: f.Action, Cycle: f.Cycle, Since: f.Since}
+	return admin.LogFilter{Application: f.App, User: f.User, Group: f.Group, Status: f.Status, Action: f.Action, Cycle: f.Cycle, Since: f.Since, Until: f.Until}
 }
 
 // look is the pause between two looks for new records.

@@ -22,6 +22,7 @@ var done = map[string]string{
 	"linked":    "Your account at the identity provider is linked.",
 	"ended":     "Signed out there.",
 	"out":       "You are signed out.",
+	"lost":      "Your session had ended: what you sent was not done. Sign in, and do it again.",
 }
 
 // escaped is a text as a value in an address.

@@ -15,7 +15,7 @@ import (
 type shell struct {
 	Title   string
 	Refused *signin.Refusal
-	Done    string // what has just been done
+	Done    string // what has just been done, or was not
 	Asset   func(string) string
 	Frame   templ.Component // the console around the page, nil before somebody has signed in
 }

@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -103,7 +105,7 @@ func (a appPage) to(rest ...string) string {
 
 // tabs are the pages of an application.
 var tabs = []struct{ key, text string }{
-	{"", "Overview"}, {"assignments", "Users and groups"}, {"provisioning", "Provisioning"}, {"mappings", "Mappings"}, {"plan", "Plan"}, {"accounts", "Accounts"}, {"drift", "Drift"}, {"logs", "Logs"},
+	{"", "Overview"}, {"assignments", "Users and groups"}, {"provisioning", "Provisioning"}, {"mappings", "Mappings"}, {"plan", "Plan"}, {"accounts", "Accounts"}, {"failures", "Failures"}, {"drift", "Drift"}, {"logs", "Logs"},
 }
 
 func (a appPage) tabLink(key string) string {
@@ -151,6 +153,40 @@ type assignmentsView struct {
 	Typed   string
 	Kind    string
 	Role    string
+
+	Search string                 // in the names of whom is shown
+	Rows   []provision.Assignment // a page of those
+	From   int                    // where it begins
+	Found  int                    // of how many
+}
+
+// pick chooses the page of assignments that a request asks for.
+func (v assignmentsView) pick(rq *request) assignmentsView {
+	v.Search = strings.TrimSpace(rq.FormValue("q"))
+	found := v.App.Assignments
+	if sought := directory.Key(v.Search); sought != "" {
+		found = slices.DeleteFunc(slices.Clone(found), func(s provision.Assignment) bool { return !strings.Contains(directory.Key(s.User+s.Group), sought) })
+	}
+	v.Found = len(found)
+	v.From, _ = strconv.Atoi(rq.FormValue("from"))
+	v.From = min(max(v.From, 0), len(found))
+	v.Rows = found[v.From:min(v.From+pageSize, len(found))]
+	return v
+}
+
+// first and next lead to other pages of assignments, "" where there is none.
+func (v assignmentsView) first() string {
+	if v.From == 0 {
+		return ""
+	}
+	return with(v.to("assignments"), "q", v.Search)
+}
+
+func (v assignmentsView) next() string {
+	if v.From+len(v.Rows) >= v.Found {
+		return ""
+	}
+	return with(v.to("assignments"), "q", v.Search, "from", strconv.Itoa(v.From+len(v.Rows)))
 }
 
 func (c *console) assignments(rq *request) error {
@@ -158,7 +194,11 @@ func (c *console) assignments(rq *request) error {
 	if err != nil {
 		return err
 	}
-	return rq.ok(assignmentsPage(assignmentsView{appPage: a, Kind: "group"}))
+	v := assignmentsView{appPage: a, Kind: "group"}.pick(rq)
+	if rq.partial("list") {
+		return rq.ok(assignmentTable(v))
+	}
+	return rq.ok(assignmentsPage(v))
 }
 
 // assign gives users or groups, by name, to the application.
@@ -182,7 +222,7 @@ func (c *console) assign(rq *request) error {
 	changed, err := rq.desk.Assign(rq.Context(), a.App.ID, one)
 	if err != nil {
 		v.Problem = admin.Explain(err)
-		rq.show(422, assignmentsPage(v))
+		rq.show(422, assignmentsPage(v.pick(rq)))
 		return nil
 	}
 	said := name + " is assigned."

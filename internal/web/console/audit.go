@@ -3,7 +3,6 @@ package console
 import (
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/muster-id/muster/internal/store"
 )
@@ -13,6 +12,7 @@ type auditList struct {
 	Entries     []store.Entry
 	Query       store.AuditQuery
 	Since       string // as for the provisioning log
+	From, Until string // and so are these
 	After, Next string
 }
 
@@ -22,15 +22,13 @@ func (rq *request) auditQuery() auditList {
 		Actor: strings.TrimSpace(rq.FormValue("actor")), Object: strings.TrimSpace(rq.FormValue("object")), Type: rq.FormValue("type"), Action: rq.FormValue("action"),
 		After: v.After, Limit: pageSize,
 	}
-	if age := ages[v.Since]; age > 0 {
-		v.Query.Since = time.Now().Add(-age)
-	}
+	v.From, v.Until, v.Query.Since, v.Query.Until = rq.between(v.Since)
 	return v
 }
 
 // query is the filters as parameters of an address.
 func (v auditList) query() []string {
-	return []string{"actor", v.Query.Actor, "object", v.Query.Object, "type", v.Query.Type, "action", v.Query.Action, "since", v.Since}
+	return []string{"actor", v.Query.Actor, "object", v.Query.Object, "type", v.Query.Type, "action", v.Query.Action, "since", v.Since, "from", v.From, "until", v.Until}
 }
 
 func (c *console) audit(rq *request) error {

@@ -54,6 +54,7 @@ func New(o Options) (pages http.Handler, end func()) {
 	for _, r := range routes {
 		mux.Handle(r.pattern, c.page(r))
 	}
+	mux.Handle("/", c.page(route{role: admin.Reader, do: (*console).nowhere}))
 	return mux, c.work.end
 }
 
@@ -85,15 +86,21 @@ func (c *console) page(r route) http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a directory takes its time
 		}
 		rq := &request{Request: hr, w: w, desk: c.Desk.As(visitor.Actor)}
-		rq.page = page{Visitor: visitor, Theme: theme(hr), Nav: r.nav, Path: hr.URL.Path, Flash: takeFlash(w, hr)}
+		rq.page = page{Visitor: visitor, Theme: theme(hr), Nav: r.nav, From: From(hr), Flash: takeFlash(w, hr)}
 		if !visitor.Role.May(r.role) {
-			rq.show(http.StatusForbidden, problemPage(rq.page, &admin.Problem{Message: "Your role, " + string(visitor.Role) + ", may not do this", Next: "ask an owner for the role " + string(r.role)}))
+			_ = rq.forbidden(r.role) // it is shown
 			return
 		}
 		if err := r.do(c, rq); err != nil {
 			c.failed(rq, err)
 		}
 	})
+}
+
+// forbidden says that a role is needed that the visitor has not.
+func (rq *request) forbidden(need admin.Role) error {
+	rq.show(http.StatusForbidden, problemPage(rq.page, &admin.Problem{Message: "Your role, " + string(rq.page.Visitor.Role) + ", may not do this", Next: "ask an owner for the role " + string(need)}))
+	return nil
 }
 
 // failed shows what went wrong, in the words of the command line, and what to do.
@@ -117,6 +124,12 @@ func (c *console) failed(rq *request, err error) {
 		c.Log.Error("a page failed", "route", rq.Pattern, "error", err)
 	}
 	rq.show(status, problemPage(rq.page, p))
+}
+
+// nowhere tells whoever followed an old link, or typed one, that nothing is there.
+func (c *console) nowhere(rq *request) error {
+	rq.show(http.StatusNotFound, problemPage(rq.page, &admin.Problem{Message: "There is no such page", Next: "choose one of the menu; what it was about may have been removed or called otherwise since"}))
+	return nil
 }
 
 // gone reports whether something was not found.

@@ -8,14 +8,12 @@ import (
 	"github.com/muster-id/muster/internal/provision"
 )
 
-// driftShown is how many findings a page shows.
-const driftShown = 200
-
 type driftView struct {
 	appPage
 	admin.Drift
-	Kind     string
-	Findings []admin.DriftFinding
+	Kind        string
+	Findings    []admin.DriftFinding
+	After, Next string
 }
 
 // drift shows what the last complete reading of the target found.
@@ -24,17 +22,12 @@ func (c *console) drift(rq *request) error {
 	if err != nil {
 		return err
 	}
-	v := driftView{appPage: a, Kind: rq.FormValue("kind")}
+	v := driftView{appPage: a, Kind: rq.FormValue("kind"), After: rq.FormValue("after")}
 	if v.Drift, err = rq.desk.Drift(rq.Context(), a.App.ID); err != nil {
 		return err
 	}
-	for f, err := range rq.desk.Findings(rq.Context(), a.App.ID, provision.DriftKind(v.Kind)) {
-		if err != nil {
-			return err
-		}
-		if v.Findings = append(v.Findings, f); len(v.Findings) == driftShown {
-			break
-		}
+	if v.Findings, v.Next, err = rq.desk.FindingsPage(rq.Context(), a.App.ID, provision.DriftKind(v.Kind), v.After, pageSize); err != nil {
+		return err
 	}
 	return rq.ok(driftPage(v))
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/muster-id/muster/internal/admin"
@@ -11,10 +12,14 @@ import (
 type groupList struct {
 	Groups              []directory.Group
 	Search, After, Next string
+	Problem             *admin.Problem // with a new one
+	Typed               string         // its name
 }
 
-func (c *console) groups(rq *request) error {
-	l := groupList{Search: rq.FormValue("q"), After: rq.FormValue("after")}
+func (c *console) groups(rq *request) error { return c.showGroups(rq, 200, groupList{}) }
+
+func (c *console) showGroups(rq *request, status int, l groupList) error {
+	l.Search, l.After = rq.FormValue("q"), rq.FormValue("after")
 	var err error
 	if l.Groups, l.Next, err = rq.desk.GroupPage(rq.Context(), store.GroupQuery{Search: l.Search, After: l.After, Limit: pageSize}); err != nil {
 		return err
@@ -22,7 +27,8 @@ func (c *console) groups(rq *request) error {
 	if rq.partial("list") {
 		return rq.ok(groupTable(l))
 	}
-	return rq.ok(groupsPage(rq.page.titled("Groups"), l))
+	rq.show(status, groupsPage(rq.page.titled("Groups"), l))
+	return nil
 }
 
 func (c *console) addGroup(rq *request) error {
@@ -30,9 +36,10 @@ func (c *console) addGroup(rq *request) error {
 	if err != nil {
 		return err
 	}
-	resource, err := rq.desk.AddGroup(rq.Context(), strings.TrimSpace(get("displayName")), nil)
+	name := strings.TrimSpace(get("displayName"))
+	resource, err := rq.desk.AddGroup(rq.Context(), name, nil)
 	if err != nil {
-		return err
+		return c.showGroups(rq, 422, groupList{Problem: admin.Explain(err), Typed: name})
 	}
 	return rq.done(at("groups", text(resource["id"])), "The group was added. Now its members.")
 }
@@ -44,18 +51,22 @@ type groupView struct {
 	Accounts    []admin.LinkedAccount
 	Problem     *admin.Problem
 	Typed       string // names that were to be added
+	Called      string // the name that it was to get, "" for none
 }
 
-func (c *console) group(rq *request) error { return c.showGroup(rq, 200, nil, "") }
+// name is what the field for it shows.
+func (g groupView) name() string { return cmp.Or(g.Called, g.DisplayName) }
+
+func (c *console) group(rq *request) error { return c.showGroup(rq, 200, groupView{}) }
 
 // showGroup shows a group, with what went wrong where something did.
-func (c *console) showGroup(rq *request, status int, problem *admin.Problem, typed string) error {
+func (c *console) showGroup(rq *request, status int, v groupView) error {
 	ctx := rq.Context()
 	g, err := rq.desk.GroupByName(ctx, rq.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	v := groupView{Group: g, After: rq.FormValue("after"), Problem: problem, Typed: typed}
+	v.Group, v.After = g, rq.FormValue("after")
 	if v.Members, v.Next, err = rq.desk.MemberPage(ctx, store.MemberQuery{Group: g.ID, After: v.After, Limit: pageSize}); err != nil {
 		return err
 	}
@@ -64,6 +75,24 @@ func (c *console) showGroup(rq *request, status int, problem *admin.Problem, typ
 	}
 	rq.show(status, groupPage(rq.page.titled(g.DisplayName, crumb{"Groups", "/groups"}), v))
 	return nil
+}
+
+// renameGroup gives a group another name, unless somebody else was faster.
+func (c *console) renameGroup(rq *request) error {
+	get, err := rq.form()
+	if err != nil {
+		return err
+	}
+	name := strings.TrimSpace(get("displayName"))
+	_, changed, err := rq.desk.EditGroup(rq.Context(), rq.PathValue("id"), map[string]any{"displayName": name}, get("version"))
+	if p := admin.Explain(err); p != nil {
+		changedMeanwhile(p)
+		return c.showGroup(rq, 422, groupView{Problem: p, Called: name})
+	}
+	if !changed {
+		return rq.done(at("groups", rq.PathValue("id")), "Nothing was different.")
+	}
+	return rq.done(at("groups", rq.PathValue("id")), "The group is called "+name+" now.")
 }
 
 // editMembers adds those who are typed, or removes the one whose button was pressed.
@@ -79,7 +108,7 @@ func (c *console) editMembers(rq *request) error {
 	}
 	change, err := rq.desk.EditMembers(rq.Context(), rq.PathValue("id"), add, remove)
 	if err != nil {
-		return c.showGroup(rq, 422, admin.Explain(err), get("add"))
+		return c.showGroup(rq, 422, groupView{Problem: admin.Explain(err), Typed: get("add")})
 	}
 	said := "Nobody came or went."
 	if change.Changed > 0 {

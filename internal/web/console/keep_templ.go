@@ -290,7 +290,7 @@ func backupPage(p page, keys []string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, " <div class=\"two\"><form class=\"card\" method=\"post\" action=\"/backup\"><h2>Back up now</h2><p>Secrets in the file stay sealed. The key that opens them is <b>not</b> in it: keep that apart.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, " <div class=\"two\"><form class=\"card\" method=\"post\" action=\"/backup\" data-stays><h2>Back up now</h2><p>Secrets in the file stay sealed. The key that opens them is <b>not</b> in it: keep that apart.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
-	"github.com/muster-id/muster/internal/store"
 )
 
 func sorted(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
@@ -45,29 +43,6 @@ func formTarget(f userForm) string {
 }
 
 func headerNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
-
-// differences compares what an audit record says of before and after, down to the single value.
-func differences(e store.Entry) []provision.Change { return differing(nil, "", e.Before, e.After) }
-
-func differing(out []provision.Change, path string, before, after map[string]any) []provision.Change {
-	keys := map[string]any{}
-	maps.Copy(keys, before)
-	maps.Copy(keys, after)
-	for _, k := range sorted(keys) {
-		old, now := before[k], after[k]
-		if reflect.DeepEqual(old, now) {
-			continue
-		}
-		deeper, wasDocument := old.(map[string]any)
-		further, isDocument := now.(map[string]any)
-		if (wasDocument || old == nil) && (isDocument || now == nil) {
-			out = differing(out, path+k+".", deeper, further)
-			continue
-		}
-		out = append(out, provision.Change{Attribute: path + k, Old: old, New: now})
-	}
-	return out
-}
 
 // membersOnly leaves the changes of members: what a held removal of several is about.
 func membersOnly(list []provision.Change) []provision.Change {
@@ -136,6 +111,12 @@ func nextRows(v importView) string {
 func nothing(v any) bool {
 	list, ok := v.([]provision.Subject)
 	return attr.Empty(v) || ok && len(list) == 0
+}
+
+// several reports whether a side of a change is a list of people or groups, where an empty one goes without saying.
+func several(v any) bool {
+	_, ok := v.([]provision.Subject)
+	return ok
 }
 
 // whom names who a record is about: the person, or the account of a stranger.

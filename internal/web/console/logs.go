@@ -14,6 +14,7 @@ type logList struct {
 	Records      []admin.Record
 	Filter       admin.LogFilter
 	Since        string // 1h, 24h, 7d, 30d, "" for all
+	From, Until  string // in place of it, as their fields write them: UTC
 	After, Next  string
 	Applications []string
 	Problem      *admin.Problem
@@ -30,14 +31,33 @@ func (rq *request) filter() (logList, error) {
 		Application: rq.FormValue("app"), User: strings.TrimSpace(rq.FormValue("user")), Group: strings.TrimSpace(rq.FormValue("group")),
 		Status: rq.FormValue("status"), Action: rq.FormValue("action"), Cycle: rq.FormValue("cycle"), Last: pageSize,
 	}
-	if age := ages[l.Since]; age > 0 {
-		l.Filter.Since = time.Now().Add(-age)
-	}
+	l.From, l.Until, l.Filter.Since, l.Filter.Until = rq.between(l.Since)
 	apps, err := rq.desk.Applications(rq.Context())
 	for _, a := range apps {
 		l.Applications = append(l.Applications, a.Name)
 	}
 	return l, err
+}
+
+// fieldTime is how a field for a time writes one.
+const fieldTime = "2006-01-02T15:04"
+
+// between reads which time a list of a log is about: since some age, or from and until the moments that are written into
+// fields. What is no moment is left out.
+func (rq *request) between(age string) (from, until string, since, before time.Time) {
+	read := func(name string) (string, time.Time) {
+		t, err := time.Parse(fieldTime, rq.FormValue(name))
+		if err != nil {
+			return "", time.Time{}
+		}
+		return t.Format(fieldTime), t
+	}
+	from, since = read("from")
+	until, before = read("until")
+	if d := ages[age]; d > 0 && since.IsZero() {
+		since = time.Now().Add(-d)
+	}
+	return from, until, since, before
 }
 
 func (c *console) logs(rq *request) error {
@@ -65,7 +85,7 @@ func (l logList) query() []string {
 	if l.Live {
 		live = "on"
 	}
-	return []string{"app", f.Application, "user", f.User, "group", f.Group, "status", f.Status, "action", f.Action, "cycle", f.Cycle, "since", l.Since, "live", live}
+	return []string{"app", f.Application, "user", f.User, "group", f.Group, "status", f.Status, "action", f.Action, "cycle", f.Cycle, "since", l.Since, "from", l.From, "until", l.Until, "live", live}
 }
 
 // exportLogs writes everything that the filters pick, as it comes: memory stays flat.
@@ -139,5 +159,5 @@ func (c *console) record(rq *request) error {
 	if err != nil {
 		return err
 	}
-	return rq.ok(recordPage(rq.page.titled(string(r.Action)+" "+r.Source.Name, crumb{"Provisioning logs", "/logs"}), r))
+	return rq.ok(recordPage(rq.page.titled(string(r.Action)+" "+whom(r), crumb{"Provisioning logs", "/logs"}), r))
 }

@@ -18,7 +18,7 @@ import (
 type page struct {
 	Title   string
 	Nav     string // which entry of the navigation it belongs to
-	Path    string
+	From    string // the page that led here, "" when that is not known
 	Crumbs  []crumb
 	Visitor Visitor
 	Theme   string // system, light, dark
@@ -36,7 +36,7 @@ func (p page) titled(title string, way ...crumb) page {
 
 // Frame is the console around a page that is not its own, which stands in it as its children.
 func Frame(r *http.Request, v Visitor, title string) templ.Component {
-	return layout(page{Visitor: v, Theme: theme(r), Path: r.URL.Path}.titled(title))
+	return layout(page{Visitor: v, Theme: theme(r)}.titled(title))
 }
 
 // may reports whether the visitor has at least a role.
@@ -91,8 +91,17 @@ func (c *console) setTheme(rq *request) error {
 		value = "system"
 	}
 	http.SetCookie(rq.w, &http.Cookie{Name: themeCookie, Value: value, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(rq.w, rq.Request, local(rq.PostFormValue("back")), http.StatusSeeOther)
-	return nil
+	return rq.seeOther(local(From(rq.Request)))
+}
+
+// From is the page of this server that a request was sent from, "" when the browser does not say.
+func From(r *http.Request) string {
+	for _, header := range []string{"HX-Current-URL", "Referer"} {
+		if u, err := url.Parse(r.Header.Get(header)); err == nil && u.Host == r.Host && u.Path != "" {
+			return local(u.RequestURI())
+		}
+	}
+	return ""
 }
 
 // local returns a path on this server; anything else becomes the front page, so that no form sends

@@ -235,6 +235,35 @@ func (c *console) explain(rq *request) error {
 	return rq.ok(explainPage(v))
 }
 
+// ruled is the page where what a rule says can be changed.
+type ruled struct{ text, page string } // page "" is the person's
+
+// of is the address of the page.
+func (p ruled) of(a appPage, user string) string {
+	if p.page == "" {
+		return at("users", user)
+	}
+	return a.to() + p.page
+}
+
+// ruledAts are those pages by rule; filters are numbered.
+var ruledAts = map[string]ruled{
+	"exists": {"The person", ""}, "active": {"The person", ""}, "assigned": {"Users and groups", "/assignments"}, "users": {"Mappings", "/mappings"},
+	"filter": {"Scoping filters", "/provisioning#filters"}, "actions": {"Mappings: what may be done", "/mappings"}, "grace": {"Grace", "/provisioning#grace"}, "mapping": {"Mappings", "/mappings"},
+	"status": {"Provisioning Status", "/provisioning#status"}, "quarantine": {"Connection", "/provisioning#connection"},
+	"escrow": {"Failures", "/failures"}, "vanished": {"Drift", "/drift"},
+}
+
+// holdAll reports whether no rule speaks against the account.
+func holdAll(rules []provision.Rule) bool {
+	return !slices.ContainsFunc(rules, func(r provision.Rule) bool { return !r.Result })
+}
+
+func ruledAt(rule string) ruled {
+	rule, _, _ = strings.Cut(rule, " ")
+	return ruledAts[rule]
+}
+
 // signs are how a plan tells its actions apart.
 var signs = map[provision.Action]struct{ sign, class string }{
 	provision.Create: {"+", "good-text"}, provision.Enable: {"^", "good-text"}, provision.Update: {"~", "warn-text"},

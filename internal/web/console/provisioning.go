@@ -30,6 +30,7 @@ type provisioningView struct {
 	Mode     string // manual, automatic
 	Callback string // where the target sends the browser back to
 	Sealed   bool   // there is a credential
+	Mails    bool   // there is a server that mails notifications
 	Sync     synchronization
 	Test     *connector.Diagnosis
 	Problem  *admin.Problem
@@ -48,6 +49,9 @@ func (rq *request) provisioningView(c *console) (provisioningView, error) {
 	v.Mode = rq.FormValue("mode")
 	if v.Mode == "" && (v.Sealed || a.App.Provisioning.Status == "on") {
 		v.Mode = "automatic"
+	}
+	if v.Mails, err = rq.desk.Mails(rq.Context()); err != nil {
+		return v, err
 	}
 	v.Sync, err = c.synchronization(rq, a)
 	return v, err
@@ -106,15 +110,20 @@ func (c *console) saveProvisioning(rq *request) error {
 
 func nextAfterSave(get func(string) string) string {
 	switch {
+	case get("status") == "on" && get("mode") == "manual":
+		return "The mode is Manual, so provisioning is off: choose Automatic for accounts that follow the directory."
 	case get("auth.type") == byOAuth && get("client_secret") != "":
 		return "Next: Authorize."
 	case get("token")+get("password")+get("client_secret")+get("key") != "":
 		return "Next: Test Connection."
 	case get("status") == "on":
-		return "Provisioning is on: cycles run at once on every change and at each interval."
+		return startedSays
 	}
 	return ""
 }
+
+// startedSays is said when provisioning is switched on.
+const startedSays = "Provisioning is on: cycles run at once on every change and at each interval."
 
 // setting is one input of the settings: how it is read from a form into an application.
 type setting struct {
@@ -238,18 +247,22 @@ func (c *console) test(rq *request) error {
 	return rq.ok(provisioningPage(v))
 }
 
-// setStatus starts, stops, pauses and resumes what a server runs.
+// setStatus starts, stops, pauses and resumes what a server runs. Whoever operates may stop what goes wrong; to start it
+// is for whoever may also configure it, as in the API.
 func (c *console) setStatus(rq *request) error {
 	get, err := rq.form()
 	if err != nil {
 		return err
+	}
+	if get("status") == "on" && !rq.page.may(admin.Admin) {
+		return rq.forbidden(admin.Admin)
 	}
 	ctx, name := rq.Context(), rq.PathValue("app")
 	said := ""
 	switch get("status") {
 	case "on":
 		_, err = rq.desk.Start(ctx, name)
-		said = "Provisioning is on: cycles run at once on every change and at each interval."
+		said = startedSays
 	case "pause":
 		_, err = rq.desk.Pause(ctx, name, 0)
 		said = "Paused: the position is kept, and nothing runs by itself until somebody resumes."

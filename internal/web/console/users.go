@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ type profile struct {
 	admin.Person
 	Rows     [][2]string // attributes and values
 	Accounts []admin.LinkedAccount
+	Without  []string // applications that they have no account in
 	Log      []admin.Record
 	Audit    []store.Entry
 	Next     string // of the log
@@ -75,16 +77,28 @@ func (c *console) showUser(rq *request, status int, problem *admin.Problem, grou
 	if p.Accounts, err = rq.desk.AccountsOf(ctx, person.ID); err != nil {
 		return err
 	}
+	if p.Without, err = without(rq, p.Accounts); err != nil {
+		return err
+	}
 	if p.Log, p.Next, err = rq.desk.LogPage(ctx, admin.LogFilter{User: person.ID}, true, rq.FormValue("after"), timelineShown); err != nil {
 		return err
 	}
-	if rq.page.may(admin.Admin) {
-		if p.Audit, err = rq.desk.AuditPage(ctx, store.AuditQuery{Object: person.ID, Limit: 20}); err != nil {
-			return err
-		}
+	if p.Audit, err = rq.desk.AuditPage(ctx, store.AuditQuery{Object: person.ID, Limit: 20}); err != nil {
+		return err
 	}
 	rq.show(status, userPage(rq.page.titled(person.UserName, crumb{"Users", "/users"}), p))
 	return nil
+}
+
+// without names the applications that somebody with these accounts has none in.
+func without(rq *request, have []admin.LinkedAccount) (names []string, err error) {
+	apps, err := rq.desk.Applications(rq.Context())
+	for _, a := range apps {
+		if !slices.ContainsFunc(have, func(l admin.LinkedAccount) bool { return l.Application == a.Name }) {
+			names = append(names, a.Name)
+		}
+	}
+	return names, err
 }
 
 // editGroups puts a person into a group that is typed, or takes them out of the one whose button was pressed.

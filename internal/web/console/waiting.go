@@ -8,7 +8,7 @@ type wait struct{ app, what, to string }
 // places are the pages where what waits is dealt with, by its kind.
 var places = map[string]string{
 	"token": "provisioning", "quarantine": "provisioning", "assignments": "assignments", "restored": "plan",
-	"held": "plan", "parked": "accounts", "first": "plan", "off": "provisioning",
+	"held": "plan", "parked": "failures", "first": "plan", "off": "provisioning",
 }
 
 // waiting lists what only a person can move on, in all applications.

@@ -20,13 +20,72 @@ document.addEventListener("submit", (e) => {
   if (ask && !window.confirm(ask)) {
     e.preventDefault();
     e.stopImmediatePropagation();
+    return;
   }
+  once(e);
 }, true);
 
-document.addEventListener("change", (e) => {
-  const form = e.target.closest("form[data-auto]");
-  if (form && !e.target.matches("input[type=search]")) form.requestSubmit();
+// once sends a form once, however often its button is pressed: who is in a hurry presses twice, and a second invitation or
+// token would take the place of the first on the page. After a while nobody presses by mistake any more.
+function once(e) {
+  const form = e.target;
+  if (form.getAttribute("method") !== "post") return;
+  if (form.dataset.sent) {
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    return;
+  }
+  form.dataset.sent = "yes";
+  if (e.submitter) e.submitter.setAttribute("aria-busy", "true");
+  setTimeout(() => rest(form), form.hasAttribute("data-stays") ? 2000 : 10000);
+}
+
+function rest(form) {
+  delete form.dataset.sent;
+  for (const b of form.querySelectorAll("[aria-busy]")) b.removeAttribute("aria-busy");
+}
+
+addEventListener("pageshow", () => { // also when somebody comes back to a page as they left it
+  for (const form of document.querySelectorAll("form[data-sent]")) rest(form);
 });
+
+// What is looked at again and again is put in place only when it has changed, never under a text that is being copied, and the
+// keyboard stays where it was: else a link that Tab has reached would be gone every second.
+const seen = new Map(), reached = "a, button, input, select, summary";
+let place = null;
+document.addEventListener("htmx:beforeSwap", (e) => {
+  const { target, xhr, requestConfig } = e.detail, chosen = getSelection(), at = document.activeElement;
+  if (xhr.status !== 200 || !target.id) return;
+  const again = (requestConfig.elt.getAttribute("hx-trigger") || "").startsWith("every");
+  if (again && (seen.get(target.id) === xhr.responseText || (!chosen.isCollapsed && target.contains(chosen.anchorNode)))) {
+    e.detail.shouldSwap = false;
+    return;
+  }
+  seen.set(target.id, xhr.responseText);
+  place = again && at && at !== target && target.contains(at) ? { id: target.id, at: [...target.querySelectorAll(reached)].indexOf(at) } : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const box = place && document.getElementById(place.id), at = box && box.querySelectorAll(reached)[place.at];
+  if (at && !box.contains(document.activeElement)) at.focus({ preventScroll: true });
+  place = null;
+});
+
+// Whoever looks at a page that asks again by itself is told when nobody answers: what it shows may be old.
+function silent(is) {
+  const said = document.getElementById("silent");
+  if (!is && said) said.remove();
+  if (!is || said) return;
+  const note = document.createElement("div"), text = document.createElement("p");
+  note.id = "silent";
+  note.className = "note warn";
+  note.setAttribute("role", "alert");
+  text.textContent = "Muster does not answer. What this page shows may be old; it asks again by itself.";
+  note.append(text);
+  document.getElementById("main").prepend(note);
+}
+document.addEventListener("htmx:sendError", () => silent(true));
+document.addEventListener("htmx:timeout", () => silent(true));
+document.addEventListener("htmx:afterRequest", (e) => { if (e.detail.xhr && e.detail.xhr.status > 0) silent(e.detail.xhr.status === 502 || e.detail.xhr.status === 504); });
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
