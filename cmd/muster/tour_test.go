@@ -127,6 +127,7 @@ func (tr *tour) furnish(st *store.Store) {
 	tr.must(tr.slack.AddUser(slackemulator.User{UserName: "stranger", Email: "stranger@example.net", DisplayName: "A Stranger"}))
 	tr.must(desk.Sync(ctx, "slack", admin.SyncOptions{Reconcile: true}))
 	tr.must(desk.Unassign(ctx, "slack", provision.Assignment{Group: "Everyone"}))
+	tr.must(desk.EditMembers(ctx, "Engineering", []string{"no.mail@example.org"}, nil))
 	tr.must(desk.Assign(ctx, "slack", provision.Assignment{Group: "Engineering"}))
 	tr.must(desk.Assign(ctx, "slack", provision.Assignment{Group: "Sales"}))
 	tr.must(desk.Sync(ctx, "slack", admin.SyncOptions{}))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/connector/connectortest"
+	"github.com/muster-id/muster/internal/directory"
 )
 
 // Whoever asks why somebody's data does not arrive is told of whatever keeps it, and is never told that nothing is due.
@@ -66,4 +67,35 @@ func TestExplainNamesWhatKeepsData(t *testing.T) {
 
 	o.must(o.apply(connectortest.Token, "  assignments: [{user: grace}]\n  provisioning: {status: on, users: {actions: [update]}}"))
 	want("grace", "actions", "create is due")
+}
+
+// Whoever looks what provisioning one person on demand would do is told of that person, and not of everybody whose removal is held.
+func TestLookingAtOneShowsOne(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	o.users("ada", "grace", "joan", "mary")
+	const held = "  provisioning: {scope: all, hold: {removals: 10%, min: 1}"
+	o.must(o.apply(connectortest.Token, held+"}\n"))
+	_, err := o.Sync(t.Context(), "target", admin.SyncOptions{})
+	o.must(err)
+	o.must(o.apply(connectortest.Token, held+", filters: ['user.userName == \"ada\"']}\n"))
+	run, err := o.Sync(t.Context(), "target", admin.SyncOptions{})
+	o.must(err)
+	if run.Summary.Held != 3 {
+		t.Fatalf("%d are held, want 3", run.Summary.Held)
+	}
+	_, _, err = o.SetUser(t.Context(), "ada", []string{"title=Countess"})
+	o.must(err)
+	for _, dry := range []bool{true, false} {
+		p, err := o.Provision(t.Context(), "target", directory.KindUser, "ada", dry)
+		o.must(err)
+		if len(p.Operations) != 1 || p.Operations[0].Source.Name != "ada" {
+			t.Errorf("dry: %t: %d operations: %+v", dry, len(p.Operations), p.Operations)
+		}
+	}
+	p, err := o.Provision(t.Context(), "target", directory.KindUser, "joan", true)
+	o.must(err)
+	if len(p.Operations) != 1 || p.Operations[0].Source.Name != "joan" || p.Operations[0].Status != "held" {
+		t.Errorf("of somebody whose removal is held: %+v", p.Operations)
+	}
 }

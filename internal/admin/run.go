@@ -377,7 +377,7 @@ func (d *Desk) ProvisionWatched(ctx context.Context, name string, kind directory
 			return out, err
 		}
 		out.Run = Run{Application: app.Name, Cycle: plan.Cycle, CycleID: plan.ID, Summary: plan.Summary, DurationMS: time.Since(begin).Milliseconds()}
-		return d.steps(ctx, app, out)
+		return d.steps(ctx, app, out, id)
 	}
 	report, err := d.engine.Run(ctx, app, o)
 	if err != nil {
@@ -387,7 +387,7 @@ func (d *Desk) ProvisionWatched(ctx context.Context, name string, kind directory
 		return out, err
 	}
 	if report.Operations == nil {
-		return d.steps(ctx, app, out)
+		return d.steps(ctx, app, out, id)
 	}
 	for _, op := range report.Operations {
 		out.Operations = append(out.Operations, recordOf(op, app.Name))
@@ -395,9 +395,9 @@ func (d *Desk) ProvisionWatched(ctx context.Context, name string, kind directory
 	return out, nil
 }
 
-// steps fills in the operations of a cycle that was for one object.
-func (d *Desk) steps(ctx context.Context, app *provision.Application, out Provision) (Provision, error) {
-	ops, err := d.store.Operations(ctx, out.CycleID, nil, nil, pageSize)
+// steps fills in the operations of a cycle that was for one object. A plan also has what is held of others.
+func (d *Desk) steps(ctx context.Context, app *provision.Application, out Provision, id string) (Provision, error) {
+	ops, err := d.store.OperationsOn(ctx, out.CycleID, id)
 	for _, op := range ops {
 		out.Operations = append(out.Operations, recordOf(op, app.Name))
 	}

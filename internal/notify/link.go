@@ -20,16 +20,18 @@ func linked(events []store.Event, console string) []store.Event {
 	}
 	out := slices.Clone(events)
 	for i, e := range out {
-		page, known := pages[e.Kind]
-		switch {
-		case !known:
-		case e.Application == "": // of Muster itself
-			out[i].Link = console + "/tokens"
-		default:
-			out[i].Link = console + "/applications/" + url.PathEscape(e.Application) + page
-		}
+		out[i].Link = console + Page(e.Kind, e.Application)
 	}
 	return out
+}
+
+// Page is the path of the console's page where what a notice tells of is dealt with; the application is "" for what is about
+// Muster itself.
+func Page(kind store.NoticeKind, application string) string {
+	if application == "" {
+		return "/tokens"
+	}
+	return "/applications/" + url.PathEscape(application) + pages[kind]
 }
 
 // reachable returns the address of the console, "" for one that leads whoever reads a message to their own machine.

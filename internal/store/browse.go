@@ -205,6 +205,31 @@ func (s *Store) Failures(ctx context.Context, appID string, q FailureQuery) (pag
 	return page, next, err
 }
 
+// OperationsOn returns what a cycle or a plan has for one object of the directory, in the order in which it was planned.
+func (s *Store) OperationsOn(ctx context.Context, cycleID, objectID string) ([]*Operation, error) {
+	return read(ctx, s, func(tx *Tx) ([]*Operation, error) {
+		return rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations where cycle_id = $1 and object_id = $2 and state <> 'dropped' order by id`, cycleID, objectID)
+	})
+}
+
+// ApplicationNames returns the names of all applications, without the rest of them.
+func (s *Store) ApplicationNames(ctx context.Context) ([]string, error) {
+	return read(ctx, s, func(tx *Tx) ([]string, error) {
+		return collect(one[string])(tx.Query(ctx, "select name from applications order by name_key"))
+	})
+}
+
+// Assigned is an application that an object is assigned to.
+type Assigned struct{ Application, Role string }
+
+// AssignedTo returns the applications that a user or a group is assigned to by itself, by name.
+func (s *Store) AssignedTo(ctx context.Context, kind directory.Kind, objectID string) ([]Assigned, error) {
+	return read(ctx, s, func(tx *Tx) ([]Assigned, error) {
+		return collect(func(r scanner) (a Assigned, err error) { return a, r.Scan(&a.Application, &a.Role) })(tx.Query(ctx,
+			`select a.name, s.role from applications a join assignments s on s.app_id = a.id where s.subject_type = $1 and s.subject_id = $2 order by a.name_key`, string(kind), objectID))
+	})
+}
+
 // LinksOf returns the accounts of one directory object in all applications.
 func (s *Store) LinksOf(ctx context.Context, objectID string) ([]*Link, error) {
 	return read(ctx, s, func(tx *Tx) ([]*Link, error) {

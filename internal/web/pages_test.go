@@ -285,3 +285,58 @@ func TestLogOfASpanOfTime(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is on call sees first what keeps accounts from following the directory, and why; the page brings it up to date by itself.
+func TestHomeTellsWhatIsUrgentFirst(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := h.people()[admin.Reader]
+	h.upload("", map[string]string{"p.csv": people(1)}).want(t, 200)
+	if _, err := h.desk.AddApplication(t.Context(), "scim2", "alpha"); err != nil {
+		t.Fatal(err)
+	}
+	target := h.target(t, "  provisioning: {scope: all}\n")
+	target.Fail(connectortest.Fault{Status: 401, Times: -1})
+	h.as(admin.Operator, http.MethodPost, "/api/v1/applications/target/cycles", `{}`)
+	for _, header := range [][]string{nil, {"HX-Request", "true", "HX-Target", "standing"}} {
+		r := b.visit("/", nil, header...).says(t, 200, "the target or its credentials fail: ").says(t, 200, "just now")
+		if strings.Index(r.text, "the target or its credentials fail") > strings.Index(r.text, "there is no token yet") {
+			t.Error("an application that is not set up yet stands before one that fails")
+		}
+		if whole := strings.Contains(r.text, "<html"); whole == (header != nil) {
+			t.Errorf("with %v the whole page is sent: %t", header, whole)
+		}
+	}
+}
+
+// What is held for one reason has it once, a group's page says where it gives accounts, and of a leaver whose account is off nothing is
+// said to be missing.
+func TestPagesSayItOnce(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := h.people()[admin.Reader]
+	h.upload("", map[string]string{"p.csv": people(20)}).want(t, 200)
+	var members []string
+	for i := range 20 {
+		members = append(members, fmt.Sprintf("user%d", i))
+	}
+	if _, err := h.desk.AddGroup(t.Context(), "Sales", members); err != nil {
+		t.Fatal(err)
+	}
+	h.target(t, "  assignments: [{group: Sales}]\n")
+	b.visit("/groups/Sales", nil).says(t, 200, "assigned to").says(t, 200, `href="/applications/target/assignments"`)
+	sync := func() { h.as(admin.Operator, http.MethodPost, "/api/v1/applications/target/cycles", `{}`).want(t, 200) }
+	sync()
+	if _, _, err := h.desk.SetUser(t.Context(), "user0", []string{"active=false"}); err != nil {
+		t.Fatal(err)
+	}
+	sync()
+	b.visit("/applications/target/explain?user=user0", nil).says(t, 200, "Nothing: the account is as the directory says")
+	h.as(admin.Admin, http.MethodDelete, "/api/v1/applications/target/assignments?group=Sales", "").want(t, 200)
+	sync()
+	b.visit("/groups/Sales", nil).says(t, 200, "Assigned to none")
+	r := b.visit("/applications/target/plan", nil).says(t, 200, "Held because ").says(t, 200, "user19")
+	if n := strings.Count(r.text, "are more than"); n != 1 {
+		t.Errorf("it says %d times why it is held", n)
+	}
+}

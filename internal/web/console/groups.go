@@ -52,6 +52,7 @@ type groupView struct {
 	Problem     *admin.Problem
 	Typed       string // names that were to be added
 	Called      string // the name that it was to get, "" for none
+	Assigned    []store.Assigned
 }
 
 // name is what the field for it shows.
@@ -71,6 +72,9 @@ func (c *console) showGroup(rq *request, status int, v groupView) error {
 		return err
 	}
 	if v.Accounts, err = rq.desk.AccountsOf(ctx, g.ID); err != nil {
+		return err
+	}
+	if v.Assigned, err = rq.desk.AssignedTo(ctx, directory.KindGroup, g.ID); err != nil {
 		return err
 	}
 	rq.show(status, groupPage(rq.page.titled(g.DisplayName, crumb{"Groups", "/groups"}), v))

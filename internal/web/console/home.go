@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ func (c *console) home(rq *request) error {
 	status, err := rq.desk.Status(rq.Context(), "")
 	if err != nil {
 		return err
+	}
+	if rq.partial("standing") {
+		return rq.ok(standingPart(status))
 	}
 	return rq.ok(homePage(rq.page.titled("Home"), status))
 }
@@ -161,11 +165,20 @@ func lag(a admin.ApplicationStatus) string {
 	return took(time.Duration(a.LagMS) * time.Millisecond)
 }
 
-// lastCycle tells of the last cycle in a few words.
-func lastCycle(c *admin.CycleStatus) string {
-	if c == nil {
-		return "none yet"
+// ended is when a cycle ended, or began while it runs.
+func ended(c *admin.CycleStatus) time.Time { return *cmp.Or(c.Finished, &c.Started) }
+
+// ago tells how long something is past, as people say it.
+func ago(t time.Time) string {
+	past := time.Since(t)
+	if past < time.Minute {
+		return "just now"
 	}
-	end := cmp.Or(c.Finished, &c.Started)
-	return c.Type + ", " + c.State + ", " + stamp(*end)
+	if past < time.Hour {
+		return fmt.Sprintf("%d min ago", int(past.Minutes()))
+	}
+	if past < 48*time.Hour {
+		return fmt.Sprintf("%d h ago", int(past.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(past.Hours()/24))
 }

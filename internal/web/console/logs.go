@@ -32,10 +32,8 @@ func (rq *request) filter() (logList, error) {
 		Status: rq.FormValue("status"), Action: rq.FormValue("action"), Cycle: rq.FormValue("cycle"), Last: pageSize,
 	}
 	l.From, l.Until, l.Filter.Since, l.Filter.Until = rq.between(l.Since)
-	apps, err := rq.desk.Applications(rq.Context())
-	for _, a := range apps {
-		l.Applications = append(l.Applications, a.Name)
-	}
+	var err error
+	l.Applications, err = rq.desk.ApplicationNames(rq.Context())
 	return l, err
 }
 

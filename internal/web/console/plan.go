@@ -254,9 +254,15 @@ var ruledAts = map[string]ruled{
 	"escrow": {"Failures", "/failures"}, "vanished": {"Drift", "/drift"},
 }
 
-// holdAll reports whether no rule speaks against the account.
-func holdAll(rules []provision.Rule) bool {
-	return !slices.ContainsFunc(rules, func(r provision.Rule) bool { return !r.Result })
+// scoping are the rules that say whether somebody is to have an account; all others say what keeps that from being so.
+var scoping = []string{"exists", "active", "users", "assigned", "filter"}
+
+// keeps reports whether anything keeps what is due from being done.
+func keeps(rules []provision.Rule) bool {
+	return slices.ContainsFunc(rules, func(r provision.Rule) bool {
+		name, _, _ := strings.Cut(r.Rule, " ")
+		return !r.Result && !slices.Contains(scoping, name)
+	})
 }
 
 func ruledAt(rule string) ruled {
@@ -303,11 +309,27 @@ func didText(c *store.Cycle) string {
 	return strings.Join(parts, ", ")
 }
 
-func finished(c *admin.CycleStatus) string {
-	if c.Finished == nil {
-		return stamp(c.Started)
+func finished(c *admin.CycleStatus) string { return stamp(ended(c)) }
+
+// heldBecause is why everything that is shown is held, "" when that is not the same for all.
+func heldBecause(held []admin.Operation) string {
+	for _, o := range held {
+		if o.Hold != held[0].Hold {
+			return ""
+		}
 	}
-	return stamp(*c.Finished)
+	if len(held) < 2 {
+		return ""
+	}
+	return held[0].Hold
+}
+
+// heldReason is why an operation is due, and why it is held where that does not stand above all of them.
+func heldReason(held []admin.Operation, o admin.Operation) string {
+	if why := heldBecause(held); why != "" {
+		return strings.TrimSuffix(o.Reason, "; held: "+why)
+	}
+	return o.Reason
 }
 
 // nextHeld leads to the next page of what is held.

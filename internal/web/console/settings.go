@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
+	"github.com/muster-id/muster/internal/notify"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -131,6 +132,17 @@ func (c *console) testNotifications(rq *request) error {
 		return c.showNotifications(rq, 422, notificationsView{Problem: admin.Explain(err)})
 	}
 	return c.showNotifications(rq, 200, notificationsView{Tested: &tested})
+}
+
+// noticePage is where what a notice tells of is dealt with.
+func noticePage(n admin.NoticeStatus) string { return notify.Page(n.Kind, n.Application) }
+
+// noticeOf names what a notice is about.
+func noticeOf(n admin.NoticeStatus) string {
+	if n.Subject != nil {
+		return strings.TrimSpace(n.Application + " " + n.Subject.Name)
+	}
+	return n.Application
 }
 
 // mail returns the settings of mail for the form, as they were sent or as they are stored.

@@ -92,13 +92,10 @@ func (c *console) showUser(rq *request, status int, problem *admin.Problem, grou
 
 // without names the applications that somebody with these accounts has none in.
 func without(rq *request, have []admin.LinkedAccount) (names []string, err error) {
-	apps, err := rq.desk.Applications(rq.Context())
-	for _, a := range apps {
-		if !slices.ContainsFunc(have, func(l admin.LinkedAccount) bool { return l.Application == a.Name }) {
-			names = append(names, a.Name)
-		}
-	}
-	return names, err
+	names, err = rq.desk.ApplicationNames(rq.Context())
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(have, func(l admin.LinkedAccount) bool { return l.Application == name })
+	}), err
 }
 
 // editGroups puts a person into a group that is typed, or takes them out of the one whose button was pressed.

@@ -87,6 +87,27 @@ document.addEventListener("htmx:sendError", () => silent(true));
 document.addEventListener("htmx:timeout", () => silent(true));
 document.addEventListener("htmx:afterRequest", (e) => { if (e.detail.xhr && e.detail.xhr.status > 0) silent(e.detail.xhr.status === 502 || e.detail.xhr.status === 504); });
 
+// Of tabs that do not all fit, the one that is shown can be seen.
+addEventListener("load", () => {
+  for (const at of document.querySelectorAll(".tabs [aria-current]")) {
+    const box = at.parentElement, where = at.getBoundingClientRect();
+    box.scrollLeft += where.left - box.getBoundingClientRect().left - (box.clientWidth - where.width) / 2;
+  }
+});
+
+// A column of boxes gets one for all of them.
+function chooseAll() {
+  for (const head of document.querySelectorAll("th[data-choose-all]:not(:has(input))")) {
+    const boxes = () => head.closest("table").querySelectorAll("tbody input[type=checkbox]"), all = document.createElement("input");
+    if (boxes().length === 0) continue;
+    all.type = "checkbox";
+    all.setAttribute("aria-label", head.dataset.chooseAll);
+    all.addEventListener("change", () => { for (const b of boxes()) b.checked = all.checked; });
+    head.replaceChildren(all);
+  }
+}
+addEventListener("load", chooseAll);
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
