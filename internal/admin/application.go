@@ -437,7 +437,7 @@ func (d *Desk) Status(ctx context.Context, name string) (Status, error) {
 		return out, err
 	}
 	for _, app := range apps {
-		s, err := d.standing.of(ctx, app.ID, d.store.Notable(), func(ctx context.Context) (ApplicationStatus, error) { return d.status(ctx, app) })
+		s, err := d.standing.Of(ctx, app.ID, d.store.Notable(), func(ctx context.Context) (ApplicationStatus, error) { return d.status(ctx, app) })
 		if err != nil {
 			return out, fmt.Errorf("reading how %s stands: %w", app.Name, err)
 		}

@@ -159,7 +159,7 @@ type Advance struct {
 // Advance counts the operations of a cycle; it is what live progress shows, wherever the cycle runs. The
 // maps are shared by all who ask at one time.
 func (d *Desk) Advance(ctx context.Context, cycleID string) (Advance, error) {
-	return d.advances.of(ctx, cycleID, d.store.Notable(), func(ctx context.Context) (Advance, error) { return d.advance(ctx, cycleID) })
+	return d.advances.Of(ctx, cycleID, d.store.Notable(), func(ctx context.Context) (Advance, error) { return d.advance(ctx, cycleID) })
 }
 
 func (d *Desk) advance(ctx context.Context, cycleID string) (Advance, error) {

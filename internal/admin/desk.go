@@ -30,8 +30,8 @@ type office struct {
 	version   string
 	log       *slog.Logger
 
-	standing counted[ApplicationStatus] // by application
-	advances counted[Advance]           // by cycle
+	standing store.Counted[ApplicationStatus] // by application
+	advances store.Counted[Advance]           // by cycle
 
 	mu         sync.Mutex
 	schedule   *cycle.Schedule                   // of a process that stays, nil of others

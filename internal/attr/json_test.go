@@ -40,6 +40,8 @@ func TestAppendJSON(t *testing.T) {
 		[]any{[]any{}, map[string]any{}},
 		[]string{"a"},
 		struct{ A string }{"b"},
+		Edit{Path: `emails[type eq "work"].value`, New: []any{"a", Set{"b": true}}},
+		Edit{Path: "title", Old: "Ms", New: nil},
 	} {
 		if list, ok := v.([]any); ok && list == nil {
 			continue // a list that is not there is an empty one here

@@ -49,7 +49,9 @@ func (r *run) lookAtAll(ctx context.Context, w *store.Work) error {
 		return err
 	}
 	strangers := len(all.Users) - len(linked)
-	if err := r.users(ctx, byRank(all.Users), strangers); err != nil {
+	people := byRank(all.Users)
+	all.Users, linked = nil, nil // of a hundred thousand the order is enough to remember
+	if err := r.users(ctx, people, strangers); err != nil {
 		return err
 	}
 	return r.groups(ctx, all.Groups)

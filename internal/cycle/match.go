@@ -269,10 +269,12 @@ func (r *run) settle(ctx context.Context, c *candidate, m provision.Match) error
 		return nil
 	}
 	if m.Account != nil {
-		if other, taken := r.claims[m.Account.ID]; taken && other.ID != c.Subject.ID {
-			return r.failBoth(ctx, c, other, provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), other.Name, c.Subject.Name))
+		if other, taken := r.claims[m.Account.ID]; taken && other != c.Subject.ID {
+			return r.failBoth(ctx, c, other, func(name string) *provision.Problem {
+				return provision.TwoForOne(fmt.Sprintf("%s (%s)", m.Account.Name, m.Account.ID), name, c.Subject.Name)
+			})
 		}
-		r.claims[m.Account.ID] = c.Subject
+		r.claims[m.Account.ID] = c.Subject.ID
 	}
 	// What is sent only while an account is made must not be sent to one that is there already, and must
 	// be to one that takes the place of another.
@@ -292,25 +294,30 @@ func (r *run) claimIdentity(ctx context.Context, c *candidate) error {
 	}
 	key := identity(c.Kind, order[0], v)
 	other, taken := r.claims[key]
-	if !taken || other.ID == c.Subject.ID {
-		r.claims[key] = c.Subject
+	if !taken || other == c.Subject.ID {
+		r.claims[key] = c.Subject.ID
 		return nil
 	}
-	return r.failBoth(ctx, c, other, provision.SameIdentity(order[0], other.Name, c.Subject.Name))
+	return r.failBoth(ctx, c, other, func(name string) *provision.Problem { return provision.SameIdentity(order[0], name, c.Subject.Name) })
 }
 
 // failBoth lets two objects fail that claim the same. The other one is of the same slice and decided
 // about after this, or waits in the queue already.
-func (r *run) failBoth(ctx context.Context, c *candidate, other provision.Subject, problem *provision.Problem) error {
-	c.Match.Problem = problem
+func (r *run) failBoth(ctx context.Context, c *candidate, other string, problem func(name string) *provision.Problem) error {
 	for _, o := range r.matched {
-		if o.Subject.ID == other.ID {
-			o.Match.Problem = problem
+		if o.Subject.ID == other {
+			c.Match.Problem = problem(o.Subject.Name)
+			o.Match.Problem = c.Match.Problem
 			return nil
 		}
 	}
 	clear(r.rows)
-	return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other.ID, *problem)
+	name, err := r.engine.Store.NameOf(ctx, c.Kind, other)
+	if err != nil {
+		return err
+	}
+	c.Match.Problem = problem(name)
+	return r.engine.Store.FailPlanned(ctx, r.cycle.ID, other, *c.Match.Problem)
 }
 
 func identity(kind directory.Kind, path, value string) string {

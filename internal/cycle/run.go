@@ -27,15 +27,15 @@ type run struct {
 	sending  context.Context // of requests that change something, see hold.requests
 	restored bool            // first cycle after a restore
 
-	position int64                        // how far the feed has been read
-	looked   []*store.Work                // what has been decided about
-	began    time.Time                    // before anything was read of the target
-	walked   map[directory.Kind]bool      // listed completely in this pass
-	cutShort error                        // why a list was not read to its end, nil when all were
-	unlisted map[directory.Kind]bool      // a walk was given up, or may have missed some
-	coming   map[string]bool              // users who are about to get an account in this pass
-	claims   map[string]provision.Subject // who of this pass claims an account, or an identity for a new one
-	matched  []*candidate                 // the slice of objects that is being matched
+	position int64                   // how far the feed has been read
+	looked   []*store.Work           // what has been decided about
+	began    time.Time               // before anything was read of the target
+	walked   map[directory.Kind]bool // listed completely in this pass
+	cutShort error                   // why a list was not read to its end, nil when all were
+	unlisted map[directory.Kind]bool // a walk was given up, or may have missed some
+	coming   map[string]bool         // users who are about to get an account in this pass
+	claims   map[string]string       // who of this pass claims an account, or an identity for a new one: directory ids
+	matched  []*candidate            // the slice of objects that is being matched
 
 	making     map[string][]provision.Subject // who makes an account with a matching value, by identity; guarded by mu
 	storing    chan error                     // the slice of the plan that is being stored, see storeBehind
@@ -207,7 +207,7 @@ func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*r
 	}
 	r := &run{
 		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
-		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]provision.Subject{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{}, few: map[string]bool{}, hurried: map[string]provision.Urgency{},
+		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]string{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{}, few: map[string]bool{}, hurried: map[string]provision.Urgency{},
 	}
 	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, Basis: app.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
@@ -298,6 +298,9 @@ func (r *run) gatherChanges(ctx context.Context, everything bool) error {
 		w, err := r.engine.Store.Changed(ctx, r.app.ID, r.position, retry, since, r.looked, everything)
 		if err != nil {
 			return err
+		}
+		if r.preview {
+			w.Spare()
 		}
 		r.follow(w, everything)
 		w.Add(r.later)

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,15 +17,11 @@ type standing struct {
 	usages func() map[string]connector.Usage
 	log    *slog.Logger
 
-	mu      sync.Mutex
-	linked  map[string]int
-	counted time.Time // when linked was
+	gauges store.Counted[store.Gauges] // nobody has to sign in to ask
+	linked store.Counted[map[string]int]
 }
 
-const (
-	patience   = 10 * time.Second // of one look at the database
-	countEvery = time.Minute      // accounts are counted one by one
-)
+const patience = 10 * time.Second // of one look at the database
 
 func described(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
@@ -72,10 +67,10 @@ func (s *standing) Collect(ch chan<- prometheus.Metric) {
 	s.connections(ch, gauge)
 	ctx, end := context.WithTimeout(context.Background(), patience)
 	defer end()
-	g, err := s.store.Gauges(ctx)
+	g, err := s.gauges.Of(ctx, "", s.store.Notable(), s.store.Gauges)
 	var accounts map[string]int
 	if err == nil {
-		accounts, err = s.accounts(ctx)
+		accounts, err = s.linked.Of(ctx, "", s.store.Notable(), s.store.LinkedAccounts)
 	}
 	if err != nil {
 		s.log.Warn("the database could not be measured", "error", err)
@@ -118,20 +113,6 @@ func (s *standing) connections(ch chan<- prometheus.Metric, gauge func(*promethe
 			gauge(left, float64(u.Tokens[limit]), apps, limit)
 		}
 	}
-}
-
-// accounts counts the linked accounts, once in a while.
-func (s *standing) accounts(ctx context.Context) (map[string]int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := s.store.Now(); s.linked == nil || now.Sub(s.counted).Abs() >= countEvery {
-		counts, err := s.store.LinkedAccounts(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.linked, s.counted = counts, now
-	}
-	return s.linked, nil
 }
 
 func truth(b bool) float64 {

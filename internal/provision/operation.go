@@ -66,6 +66,16 @@ type Subject struct {
 	Name string `json:"name"`
 }
 
+// AppendJSON implements [attr.Appender]: a group may have a hundred thousand of them.
+func (s Subject) AppendJSON(b []byte) ([]byte, error) {
+	b, err := attr.AppendJSON(append(b, `{"id":`...), s.ID)
+	if err != nil {
+		return nil, err
+	}
+	b, err = attr.AppendJSON(append(b, `,"name":`...), s.Name)
+	return append(b, '}'), err
+}
+
 // Change is one changed attribute of an operation as plans and logs show it. For the attribute
 // "members", Old are the members removed and New those added, as [Subject] lists.
 type Change struct {

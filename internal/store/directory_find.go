@@ -2,13 +2,30 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/directory"
 )
+
+// NameOf returns the userName of a person, or the displayName of a group, by id: of whoever is gone for good the id itself.
+func (s *Store) NameOf(ctx context.Context, kind directory.Kind, id string) (string, error) {
+	query := "select user_name from users where id = $1"
+	if kind == directory.KindGroup {
+		query = "select display_name from groups where id = $1"
+	}
+	return read(ctx, s, func(tx *Tx) (string, error) {
+		name, err := one[string](tx.QueryRow(ctx, query, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return id, nil
+		}
+		return name, err
+	})
+}
 
 // UserByName returns the person that somebody means by a userName, an e-mail address or an id. The
 // error says when there is none, with near names, or when the name fits two. A deleted person is

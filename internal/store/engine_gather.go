@@ -57,6 +57,9 @@ func (w *Work) Empty() bool { return !w.All && len(w.Users) == 0 && len(w.Groups
 // HasDue reports whether something was due: the end of the pass takes it away.
 func (w *Work) HasDue() bool { return len(w.due) > 0 }
 
+// Spare drops what is remembered to take it away at the end of the pass: a preview takes nothing away.
+func (w *Work) Spare() { w.due = nil }
+
 // Placed is a user with the manager, for putting managers before their reports.
 type Placed struct{ ID, ManagerID string }
 
@@ -497,19 +500,12 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 		}
 		// The concatenation keeps the planner from reading the whole cycle for each member.
 		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id || '' = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
-		rows, err := rowsOf(ctx, tx, func(r scanner) (x row, err error) {
-			return x, r.Scan(&x.id, &x.name, &x.enabled, &x.kept, &x.stale, &x.rejected, &x.origin, &x.coming, &x.going)
-		}, belongs+`
-			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false), coalesce(lm.origin, ''),
-				not coalesce(l.enabled, false) and `+planned+`('create','enable','update','skip')), coalesce(l.enabled, false) and `+planned+`('disable','delete'))
-			from belongs b join users u on u.id = b.id and u.deleted_at is null
-			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
-			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
-			where lm.user_id is null or (lm.stale or lm.rejected or lm.origin = 'extra') and lm.origin <> 'out' order by u.user_name`, args...)
-		if err != nil {
-			return d, err
-		}
-		for _, r := range rows {
+		// One after the other: in a first load everybody is one of them.
+		err := each(ctx, tx, func(rows scanner) error {
+			var r row
+			if err := rows.Scan(&r.id, &r.name, &r.enabled, &r.kept, &r.stale, &r.rejected, &r.origin, &r.coming, &r.going); err != nil {
+				return err
+			}
 			if r.rejected || r.origin == "extra" {
 				d.Back = append(d.Back, r.id)
 			}
@@ -520,6 +516,16 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			default:
 				d.Missing = append(d.Missing, r.id)
 			}
+			return nil
+		}, belongs+`
+			select u.id, u.user_name, coalesce(l.enabled, false), lm.user_id is not null, coalesce(lm.stale, false), coalesce(lm.rejected, false), coalesce(lm.origin, ''),
+				not coalesce(l.enabled, false) and `+planned+`('create','enable','update','skip')), coalesce(l.enabled, false) and `+planned+`('disable','delete'))
+			from belongs b join users u on u.id = b.id and u.deleted_at is null
+			left join links l on l.app_id = $2 and l.type = 'user' and l.object_id = u.id
+			left join link_members lm on lm.app_id = $2 and lm.group_id = $1 and lm.user_id = u.id
+			where lm.user_id is null or (lm.stale or lm.rejected or lm.origin = 'extra') and lm.origin <> 'out' order by u.user_name`, args...)
+		if err != nil {
+			return d, err
 		}
 		type gone struct {
 			provision.Subject

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -70,9 +71,57 @@ func detailOf(o *Operation) detail {
 	return detail{Edits: o.Edits, Add: o.Add, Remove: o.Remove, Found: o.Found, Have: o.Have, References: o.References, Names: o.Names, Hidden: o.Hidden}
 }
 
+// AppendJSON implements [attr.Appender], as encoding/json writes it: of a hundred thousand operations, and of one
+// with as many members, it is most of what is written.
+func (d detail) AppendJSON(b []byte) ([]byte, error) {
+	start := len(b)
+	const subject = 96 // bytes that one with an ordinary name takes
+	b = slices.Grow(b, 256+subject*(len(d.Add)+len(d.Remove)+len(d.Found)))
+	var err error
+	member := func(name string, v any, there bool) {
+		if there && err == nil {
+			b, err = attr.AppendJSON(append(append(append(b, `,"`...), name...), `":`...), v)
+		}
+	}
+	member("edits", listed[attr.Edit](d.Edits), len(d.Edits) > 0)
+	member("add", listed[provision.Subject](d.Add), len(d.Add) > 0)
+	member("remove", listed[provision.Subject](d.Remove), len(d.Remove) > 0)
+	member("found", listed[provision.Subject](d.Found), len(d.Found) > 0)
+	member("have", d.Have, len(d.Have) > 0)
+	member("references", d.References, len(d.References) > 0)
+	member("names", d.Names, len(d.Names) > 0)
+	member("hidden", d.Hidden, len(d.Hidden) > 0)
+	if len(b) == start {
+		return append(b, "{}"...), err
+	}
+	b[start] = '{'
+	return append(b, '}'), err
+}
+
+// listed is a list whose elements append themselves.
+type listed[T attr.Appender] []T
+
+// AppendJSON implements [attr.Appender].
+func (l listed[T]) AppendJSON(b []byte) ([]byte, error) {
+	b = append(b, '[')
+	for i, e := range l {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = e.AppendJSON(b); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
 // isOpen is the condition of the partial index over what is not over. SQLite uses the index only
 // where the condition stands in the query as it does in the index.
 const isOpen = `state in ('planned','applying','held','approved','unknown')`
+
+// isWeighed is the condition of the partial index over what the guard looks at: nobody is removed by anything else.
+const isWeighed = isOpen + ` and action in ('disable','delete','update')`
 
 const operationColumns = `id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, account_id, account_name,
 	cause, reason, want, detail, steps, origin, removals, approved, hold, status, verified, error, exchange, initiated_by,
@@ -141,12 +190,21 @@ func (s *Store) NewID() string { return newID() }
 
 // jsonText and jsonOrNull carry a value to a text column; what the engine stores always marshals.
 func jsonText(v any) string {
-	b, err := attr.AppendJSON(make([]byte, 0, 512), v)
+	scratch := scratches.Get().(*[]byte)
+	b, err := attr.AppendJSON((*scratch)[:0], v)
 	if err != nil {
 		panic(fmt.Sprintf("store: %T does not marshal: %v", v, err))
 	}
-	return string(b)
+	text := string(b)
+	if cap(b) <= 64<<10 { // what is rarely as long is not kept
+		*scratch = b
+	}
+	scratches.Put(scratch)
+	return text
 }
+
+// scratches are where texts grow before they are copied in their true length.
+var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 func jsonOrNull[T any](v *T) sql.NullString {
 	if v == nil {
@@ -323,8 +381,8 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 	err = s.Read(ctx, func(tx *Tx) error {
 		// What is proposed is few, and often nothing; only then is it compared with what there is.
 		row := tx.QueryRow(ctx, `select
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $2 and state = 'planned' or state in ('applying','unknown') or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
-			(select count(*) from operations where app_id = $1 and `+isOpen+` and (cycle_id = $2 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
+			(select count(*) from operations where app_id = $1 and `+isWeighed+` and (cycle_id = $2 and state = 'planned' or state in ('applying','unknown') or state = 'held' and `+waits+`) and action in ('disable','delete') and not approved),
+			(select count(*) from operations where app_id = $1 and `+isWeighed+` and (cycle_id = $2 and state = 'planned' or state = 'held' and `+waits+`) and action = 'update' and type = 'user' and not approved)`,
 			appID, cycleID)
 		if err := row.Scan(&accounts.Proposed, &updates.Proposed); err != nil {
 			return err
@@ -347,7 +405,7 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state in ('held','applying','unknown') and not h.approved and h.`+waits+`), 0),
 				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and d.removals > 0 and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
-			from operations o where o.app_id = $1 and o.`+isOpen+` and o.state = 'planned' and o.cycle_id = $3 and o.type = 'group' and o.removals > 0 and not o.approved
+			from operations o where o.app_id = $1 and `+isWeighed+` and o.state = 'planned' and o.cycle_id = $3 and o.type = 'group' and o.removals > 0 and not o.approved
 			group by o.object_id`, appID, millis(since), cycleID)
 		for _, c := range counts {
 			groups[c.group] = c.Tally

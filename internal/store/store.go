@@ -364,6 +364,12 @@ func collect[T any](scan func(scanner) (T, error)) func(*sql.Rows, error) ([]T, 
 	}
 }
 
+// each has a function read the rows of a query one after the other.
+func each(ctx context.Context, tx *Tx, row func(scanner) error, query string, args ...any) error {
+	_, err := collect(func(r scanner) (struct{}, error) { return struct{}{}, row(r) })(tx.Query(ctx, query, args...))
+	return err
+}
+
 // one scans a single plain column.
 func one[T any](row scanner) (v T, err error) {
 	err = row.Scan(&v)

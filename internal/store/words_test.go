@@ -69,6 +69,10 @@ var pages = []struct {
 	// sorts is set where what is sorted is bounded: a small group, and the few whom a name may mean.
 	sorts bool
 }{
+	{"what the guard weighs", ask(func(t *testing.T, s *Store) error {
+		_, _, _, err := s.Tally(t.Context(), "app", "cycle", time.Now())
+		return err
+	}), "USING INDEX operations_weighed (app_id=? AND action=?", false},
 	{"people by name", ask(func(t *testing.T, s *Store) error {
 		_, _, err := s.Users(t.Context(), UserQuery{Search: "ada gr"})
 		return err

@@ -1,4 +1,4 @@
-package admin
+package store
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 func TestCountedOnceForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const takes = 100 * time.Millisecond
-		var counts counted[int]
+		var counts Counted[int]
 		var mu sync.Mutex
 		times := 0
 		number := func(context.Context) (int, error) {
@@ -26,7 +26,7 @@ func TestCountedOnceForAll(t *testing.T) {
 		notable := int64(0)
 		ask := func() int {
 			t.Helper()
-			n, err := counts.of(t.Context(), "slack", notable, number)
+			n, err := counts.Of(t.Context(), "slack", notable, number)
 			if err != nil {
 				t.Error(err)
 			}
@@ -64,7 +64,7 @@ func TestCountedOnceForAll(t *testing.T) {
 
 		broken := errors.New("the disk is gone")
 		notable++
-		if _, err := counts.of(t.Context(), "slack", notable, func(context.Context) (int, error) { return 0, broken }); !errors.Is(err, broken) {
+		if _, err := counts.Of(t.Context(), "slack", notable, func(context.Context) (int, error) { return 0, broken }); !errors.Is(err, broken) {
 			t.Errorf("error %v", err)
 		}
 		wants(5, "an error is not remembered")

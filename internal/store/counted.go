@@ -1,4 +1,4 @@
-package admin
+package store
 
 import (
 	"context"
@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// counted remembers what takes long to count and many look at: how applications stand while a cycle has a hundred thousand
-// operations to do. Counting may take a tenth of the time and no more: a count is good for [patience] times as long as it took,
-// which is nothing in a small company. What an administrator has done since makes it worthless at once, see [store.Store.Notable].
-type counted[V any] struct {
+// Counted remembers what takes long to count and many look at: how applications stand while a cycle has a hundred thousand
+// operations to do. Counting may take a tenth of the time and no more: a count is good for nine times as long as it took, which
+// is nothing in a small company, and five seconds at most. What an administrator has done since makes it worthless at once, see
+// [Store.Notable]. The zero value is ready; it is safe for concurrent use.
+type Counted[V any] struct {
 	mu sync.Mutex
 	by map[string]*count[V]
 }
@@ -34,8 +35,9 @@ type snapshot[V any] struct {
 	good    time.Duration // from its end
 }
 
-// of returns what is remembered under a key, or counts it. The value is shared: nobody may change it.
-func (c *counted[V]) of(ctx context.Context, key string, notable int64, number func(context.Context) (V, error)) (zero V, err error) {
+// Of returns what is remembered under a key, or counts it; notable is [Store.Notable] before that. The value is shared: nobody
+// may change it. The error is that of counting, and is not remembered.
+func (c *Counted[V]) Of(ctx context.Context, key string, notable int64, number func(context.Context) (V, error)) (zero V, err error) {
 	c.mu.Lock()
 	if c.by == nil {
 		c.by = map[string]*count[V]{}
