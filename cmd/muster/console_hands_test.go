@@ -153,3 +153,21 @@ func TestColours(t *testing.T) {
 		v.run("waiting for "+c.to, chromedp.WaitReady(fmt.Sprintf(`html[data-theme=%q]`, c.to), chromedp.ByQuery))
 	}
 }
+
+// An application's page that was open when a cycle ran tells of it everywhere: in the details, in the list of cycles, in the counts.
+func TestOverviewFollows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.company()
+	w.connect("Engineering")
+	v := visit(t, w.base)
+	v.open("/applications/slack")
+	v.sees("no cycle has run yet")
+	if _, err := w.desk.Sync(t.Context(), "slack", admin.SyncOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.sees("Provisioning activity of this cycle")
+	v.sees(" created")
+	v.lacks("no cycle has run yet")
+	v.lacks("None yet.")
+}

@@ -131,6 +131,9 @@ func (c *console) application(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if rq.partial("overview") {
+		return rq.ok(overviewAgain(a, d, cycles))
+	}
 	return rq.ok(applicationPage(a, d, cycles))
 }
 
@@ -144,7 +147,7 @@ func (c *console) details(rq *request) error {
 	if err != nil {
 		return err
 	}
-	return rq.ok(detailsCard(a, d))
+	return rq.ok(detailsCard(a, d, true))
 }
 
 type assignmentsView struct {

@@ -491,7 +491,7 @@ func provisioningPage(v provisioningView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = detailsCard(v.appPage, v.Sync).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = detailsCard(v.appPage, v.Sync, true).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
