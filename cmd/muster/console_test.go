@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -56,7 +57,7 @@ func newWorld(t *testing.T) *world {
 // company imports the company of the demo.
 func (w *world) company() {
 	w.t.Helper()
-	if _, err := w.desk.ImportUpload(w.t.Context(), admin.Upload{Name: "company.csv", Data: demo.CompanyCSV}, admin.ImportOptions{Source: "csv"}); err != nil {
+	if _, err := w.desk.Import(w.t.Context(), []admin.File{{Name: "company.csv", Data: bytes.NewReader(demo.CompanyCSV)}}, admin.ImportOptions{Source: "csv"}); err != nil {
 		w.t.Fatal(err)
 	}
 }

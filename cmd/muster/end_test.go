@@ -1,17 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
@@ -22,71 +16,29 @@ func TestEndDuringImport(t *testing.T) {
 	t.Parallel()
 	for way, many := range map[string]int{"console": 20_000, "API": 60_000} { // a request has a second longer
 		t.Run(way, func(t *testing.T) {
-			var csv bytes.Buffer
-			csv.WriteString("userName\n")
-			for i := range many {
-				fmt.Fprintf(&csv, "user%d\n", i)
-			}
 			data := t.TempDir()
 			st := storetest.Open(t, store.Config{Data: data})
-			token, err := admin.New(st, admin.Options{}).CreateToken(t.Context(), admin.TokenRequest{Role: string(admin.Admin), Name: "hr"})
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := newCaller(t, st)
 			if err := st.Close(); err != nil {
 				t.Fatal(err)
 			}
 			said, stop := started(t, "--data", data)
 			defer func() { stop() }()
-			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-			ask := func(method, path, kind string, body io.Reader) (*http.Response, string, error) {
-				r, err := http.NewRequestWithContext(t.Context(), method, said["listening"]+path, body)
-				if err != nil {
-					return nil, "", err
-				}
-				r.Header.Set("Authorization", "Bearer "+token.Secret)
-				r.Header.Set("Content-Type", kind)
-				res, err := client.Do(r)
-				if err != nil {
-					return nil, "", err
-				}
-				defer res.Body.Close()
-				text, err := io.ReadAll(res.Body)
-				return res, string(text), err
-			}
-			var b bytes.Buffer
-			form := multipart.NewWriter(&b)
-			part, err := form.CreateFormFile("file", "people.csv")
-			if err == nil {
-				_, err = part.Write(csv.Bytes())
-			}
-			if err != nil || form.Close() != nil {
-				t.Fatal(err)
-			}
+			kind, body := userFile(t, many)
 			gone := make(chan struct{})
 			if way == "API" {
 				go func() {
 					defer close(gone)
-					_, _, _ = ask(http.MethodPost, "/api/v1/imports?source=hr", form.FormDataContentType(), &b) // nobody answers any more
+					_, _, _ = c.ask(http.MethodPost, said["listening"]+"/api/v1/imports?source=hr", kind, body) // nobody answers any more
 				}()
 			} else {
 				close(gone)
-				res, text, err := ask(http.MethodPost, "/import", form.FormDataContentType(), &b)
-				if err != nil || res.StatusCode != http.StatusSeeOther {
-					t.Fatalf("uploading: %v, %v: %s", res, err, text)
-				}
-				page := res.Header.Get("Location")
-				comesTo(t, 20*time.Second, "the rehearsal is through", func() bool {
-					_, text, err := ask(http.MethodGet, page, "", nil)
-					return err == nil && !strings.Contains(text, "read so far")
-				})
-				wish := url.Values{"column userName": {"userName"}, "source": {"hr"}, "do": {"import"}}
-				if res, text, err := ask(http.MethodPost, page, "application/x-www-form-urlencoded", strings.NewReader(wish.Encode())); err != nil || res.StatusCode != http.StatusSeeOther {
-					t.Fatalf("importing: %v, %v: %s", res, err, text)
-				}
+				page := said["listening"] + c.post(said["listening"]+"/import", kind, body)
+				comesTo(t, 20*time.Second, "the rehearsal is through", func() bool { return !strings.Contains(c.see(page), "read so far") })
+				c.wishes(page)
 			}
 			comesTo(t, 10*time.Second, "the first people are in", func() bool {
-				res, _, err := ask(http.MethodGet, "/api/v1/users/user0", "", nil)
+				res, _, err := c.ask(http.MethodGet, said["listening"]+"/api/v1/users/user0", "", nil)
 				return err == nil && res.StatusCode == http.StatusOK
 			})
 			stop()

@@ -56,6 +56,7 @@ func usage(code, next, message string, args ...any) *Problem {
 //	store.Error             by store.Kind.Exit  the kind        its own
 //	mapping.Problems        2                   mapping         its own
 //	cycle.ErrBusy           1                   in_use          names the node
+//	cycle.ErrHalted         1                   interrupted     names why
 //	cycle.ErrPlanStale      2                   plan_stale      names what changed
 //	connector.Error         3                   its own         its own
 //	canceled                1                   interrupted     nothing is lost
@@ -84,6 +85,9 @@ var kinds = []func(error) *Problem{
 			p.Next = "that cycle has been asked to do it at once and goes on with it; `muster logs` shows when it is done"
 		}
 		return p
+	}),
+	as(func(e *cycle.ErrHalted) *Problem {
+		return &Problem{Exit: ExitInternal, Code: "interrupted", Message: e.Error(), Next: "nothing is lost: what was done is recorded, and the rest is still due"}
 	}),
 	as(func(e *cycle.ErrPlanStale) *Problem {
 		return &Problem{Exit: ExitUsage, Code: "plan_stale", Message: stale(e), Next: "make a new plan with `muster plan`"}

@@ -112,7 +112,7 @@ func (s *Schedule) attend(ctx context.Context, appID string) (again bool, err er
 }
 
 // Initiator is who began a cycle that nobody asked for, in logs.
-const Initiator = "schedule"
+const Initiator = store.ByItself
 
 // run makes one pass, and tells the log.
 func (s *Schedule) run(ctx context.Context, app *application, opts Options) error {

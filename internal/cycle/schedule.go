@@ -19,6 +19,7 @@ type Schedule struct {
 
 	mu       sync.Mutex
 	last     time.Time                 // of the last look that the database answered
+	wall     time.Time                 // by the clock, when it was looked last
 	broken   error                     // why the last look failed
 	brokenAt time.Time                 // when that began
 	worry    map[string]*store.Trouble // what could not be written down, by application
@@ -44,12 +45,8 @@ func (s *Schedule) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	switch moved, err := s.engine.Store.RightClock(ctx); {
-	case err != nil:
-		s.engine.Log.Warn("what waits for a time before the clock was set back could not be found; it waits on", "error", err)
-	case moved > 0:
-		s.engine.Log.Warn("the clock was set back: what would wait for a time that cannot be meant is looked at now", "objects", moved)
-	}
+	s.rightClock(ctx)
+	s.wall = s.engine.Store.Now()
 	s.look(ctx)
 	ready()
 	switch people, err := s.engine.Store.RightWords(ctx); {
@@ -72,10 +69,24 @@ func (s *Schedule) Run(ctx context.Context, ready func()) error {
 	return stop(end)
 }
 
+// rightClock has looked at what waits for a time that cannot be meant since the clock was set back.
+func (s *Schedule) rightClock(ctx context.Context) {
+	switch moved, err := s.engine.Store.RightClock(ctx); {
+	case err != nil:
+		s.engine.Log.Warn("what waits for a time before the clock was set back could not be found; it waits on", "error", err)
+	case moved > 0:
+		s.engine.Log.Warn("the clock was set back: what would wait for a time that cannot be meant is looked at now", "objects", moved)
+	}
+}
+
 // look wakes whoever is due.
 func (s *Schedule) look(ctx context.Context) {
 	one, done := context.WithTimeout(ctx, 10*every)
 	defer done()
+	was := s.wall
+	if s.wall = s.engine.Store.Now(); s.wall.Before(was.Add(-store.ClockSlack)) {
+		s.rightClock(one)
+	}
 	err := s.wake(one)
 	if ctx.Err() != nil {
 		return
@@ -89,17 +100,17 @@ func (s *Schedule) look(ctx context.Context) {
 		}
 	}
 	s.mu.Lock()
-	was := s.broken
+	broken := s.broken
 	if s.broken = err; err == nil {
 		s.last = time.Now()
-	} else if was == nil {
+	} else if broken == nil {
 		s.brokenAt = s.engine.Store.Now()
 	}
 	s.mu.Unlock()
 	switch {
-	case err != nil && was == nil:
+	case err != nil && broken == nil:
 		s.engine.Log.Error("the schedule cannot use Muster's database; it goes on trying", "error", err)
-	case err == nil && was != nil:
+	case err == nil && broken != nil:
 		s.engine.Log.Info("the schedule can use Muster's database again")
 	}
 }
@@ -107,6 +118,12 @@ func (s *Schedule) look(ctx context.Context) {
 func (s *Schedule) wake(ctx context.Context) error {
 	if err := s.engine.Store.LetIn(ctx, false); err != nil {
 		return err
+	}
+	switch lost, err := s.engine.Store.EndLostTasks(ctx); {
+	case err != nil:
+		return err
+	case lost > 0:
+		s.engine.Log.Warn("what a process had begun that died was ended; the audit log says how far imports were", "tasks", lost)
 	}
 	s.engine.Store.EndOwedLeases(ctx)
 	slots, err := s.engine.Store.Slots(ctx)

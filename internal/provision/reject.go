@@ -89,5 +89,25 @@ func (r *Rejection) Why() string {
 	if r.Undid != "" {
 		return fmt.Sprintf("%s undid this (cycle %s), and it is not proposed again until what speaks for it changes", who, r.Undid)
 	}
+	if r.Action == "" {
+		return who + " rejected this change, and it is not proposed again until the directory or the mapping says another value"
+	}
 	return who + " rejected this removal, and it is not proposed again until the verdict changes"
+}
+
+// Reject returns what is turned down when a person rejects an operation, beside what was before: its action, or of an
+// update the values that it would send.
+func Reject(o Operation, before *Rejection, by string, at time.Time) *Rejection {
+	r := &Rejection{Wanted: attr.Set{}, By: by, At: at}
+	if before != nil {
+		r.Action, r.Wanted, r.Undid = before.Action, before.Wanted.Clone(), before.Undid
+	}
+	if o.Action != Update {
+		r.Action, r.Undid = o.Action, ""
+		return r
+	}
+	for _, e := range o.Edits {
+		r.Wanted[e.Path] = e.New
+	}
+	return r
 }

@@ -67,11 +67,12 @@ func (s *Store) ForgetAnswer(ctx context.Context, owner, key string) error {
 	return nil
 }
 
-// forgetAnswers drops all answers: some may tell of a person who is to be erased.
+// forgetAnswers drops all answers, uploads, and what tasks that are over tell: some may tell of a person who is to be erased.
 func (tx *Tx) forgetAnswers(ctx context.Context) error {
-	_, err := tx.Exec(ctx, "delete from answers")
-	if err != nil {
-		return fmt.Errorf("dropping kept answers: %w", err)
+	for _, statement := range []string{"delete from answers", "delete from tasks where ended_at is not null"} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("dropping kept answers: %w", err)
+		}
 	}
-	return nil
+	return tx.dropUploads(ctx, "true")
 }

@@ -595,7 +595,11 @@ func (s *Store) Reject(ctx context.Context, appID string, ops []*Operation, acto
 				continue
 			}
 			if len(o.Remove) == 0 {
-				if err := tx.reject(ctx, appID, o.Kind, o.Source.ID, &provision.Rejection{Action: o.Action, By: actor, At: s.Now()}); err != nil {
+				before, err := tx.rejections(ctx, appID, o.Kind, list([]string{o.Source.ID}))
+				if err != nil {
+					return err
+				}
+				if err := tx.reject(ctx, appID, o.Kind, o.Source.ID, provision.Reject(o.Operation, before[o.Source.ID], actor, s.Now())); err != nil {
 					return err
 				}
 				continue
@@ -646,8 +650,31 @@ func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, u
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update cycles set state = 'stopped', finished_at = $1, error = 'the process ended before the cycle did' where app_id = $2 and state = 'running'`, millis(now), appID)
-		return err
+		return tx.interrupted(ctx, appID)
 	})
 	return dropped, unknown, err
+}
+
+// ByItself is who began a cycle that nobody asked for, in logs.
+const ByItself = "schedule"
+
+// interrupted ends the cycles whose process ended before them. What a person had begun is in the audit log, as it would
+// have been at its end.
+func (tx *Tx) interrupted(ctx context.Context, appID string) error {
+	type cycle struct{ id, kind, by, app string }
+	ended, err := rowsOf(ctx, tx, func(row scanner) (c cycle, err error) { return c, row.Scan(&c.id, &c.kind, &c.by, &c.app) },
+		`update cycles set state = 'stopped', finished_at = $1, error = 'the process ended before the cycle did' where app_id = $2 and state = 'running'
+		returning id, type, initiated_by, coalesce((select name from applications where id = $2), '')`, tx.now(), appID)
+	if err != nil {
+		return err
+	}
+	for _, c := range ended {
+		if c.by == "" || c.by == ByItself {
+			continue
+		}
+		if err := tx.audit(ctx, Actor{Name: c.by}, "sync", subject{"application", appID, c.app}, nil, map[string]any{"cycle": c.id, "type": c.kind, "interrupted": true}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

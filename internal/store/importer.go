@@ -98,6 +98,11 @@ func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) 
 		return im.finish(ctx)
 	}
 	var err error
+	if !o.DryRun {
+		if err := im.begin(ctx); err != nil {
+			return im.result, err
+		}
+	}
 	if o.DryRun {
 		err = s.rehearse(ctx, func(tx *Tx) error {
 			im.in = func(_ context.Context, fn func(*Tx) error) error {
@@ -121,25 +126,12 @@ func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) 
 	}
 	slices.SortStableFunc(im.result.Rows, func(a, b ImportRow) int { return cmp.Compare(a.Line, b.Line) })
 	if !o.DryRun {
-		err = errors.Join(err, im.audit(context.WithoutCancel(ctx), err != nil))
+		err = errors.Join(err, im.end(context.WithoutCancel(ctx), err != nil))
 	}
 	if err != nil {
 		return im.result, fmt.Errorf("importing %s: %w", o.Source, err)
 	}
 	return im.result, nil
-}
-
-// audit records what the import has changed, also when it was ended early: what came before is in.
-func (im *importer) audit(ctx context.Context, early bool) error {
-	r, o := im.result, im.opts
-	if r.Created+r.Updated+r.Deactivated == 0 {
-		return nil
-	}
-	after := map[string]any{"created": r.Created, "updated": r.Updated, "deactivated": r.Deactivated, "failed": r.Failed, "full": o.Full}
-	if early || r.Incomplete != "" {
-		after["incomplete"] = true
-	}
-	return im.s.Audit(ctx, o.Actor, Entry{Action: "import", Type: "source", Object: o.Source, Name: o.Source, After: after})
 }
 
 // refKey is a record's Ref in 16 bytes: with 100,000 DNs that is most of an import's memory.
@@ -161,6 +153,8 @@ type target struct {
 type importer struct {
 	s      *Store
 	id     string // under which its changes wait for its end
+	task   *Task  // which tells others that it is alive, and how much is in; nil of a rehearsal
+	quiet  func() // ends the signs of life
 	opts   ImportOptions
 	in     func(context.Context, func(*Tx) error) error // runs a transaction
 	result ImportResult
@@ -276,7 +270,13 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 		if err := im.people(ctx, tx, out, people, final); err != nil {
 			return err
 		}
-		return im.teams(ctx, tx, out, teams)
+		if err := im.teams(ctx, tx, out, teams); err != nil {
+			return err
+		}
+		in := im.standing(im.managers, im.groups)
+		in.add(out.rows...)
+		in.late(out.managers, out.groups)
+		return im.note(ctx, tx, in)
 	})
 	if err != nil {
 		return err
@@ -434,7 +434,12 @@ func (im *importer) lateManagers(ctx context.Context) error {
 				}
 				rows = append(rows, row)
 			}
-			return tx.saveUsers(ctx, save)
+			if err := tx.saveUsers(ctx, save); err != nil {
+				return err
+			}
+			in := im.standing(im.managers[len(chunk):], im.groups)
+			in.add(rows...)
+			return im.note(ctx, tx, in)
 		})
 		if err != nil {
 			return fmt.Errorf("setting managers: %w", err)
@@ -543,7 +548,12 @@ func (im *importer) absent(ctx context.Context) error {
 				u.Active, u.absent, u.Modified = false, true, tx.s.Now()
 			}
 			n = len(leavers)
-			return errors.Join(err, tx.saveUsers(ctx, leavers))
+			if err := errors.Join(err, tx.saveUsers(ctx, leavers)); err != nil {
+				return err
+			}
+			in := im.standing(im.managers, im.groups)
+			in.Deactivated += n
+			return im.note(ctx, tx, in)
 		})
 		if err != nil {
 			return fmt.Errorf("deactivating people who are gone: %w", err)

@@ -291,7 +291,9 @@ func (im *importer) lateMembers(ctx context.Context) error {
 				}
 				rows, lost, warnings = append(rows, row), lost+missing, append(warnings, told...)
 			}
-			return nil
+			in := im.standing(im.managers, im.groups[end:])
+			in.add(rows...)
+			return im.note(ctx, tx, in)
 		})
 		if err != nil {
 			return err

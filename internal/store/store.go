@@ -98,6 +98,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(s.explain(err), s.Close())
 	}
+	if s.write != nil {
+		if _, err := s.EndLostTasks(ctx); err != nil {
+			s.log.Warn("what a process left that died is not ended", "error", err) // whoever looks next does it
+		}
+	}
 	return s, nil
 }
 

@@ -307,13 +307,16 @@ func (c *console) run(rq *request) error {
 	}
 	o := admin.SyncOptions{Reconcile: get("reconcile") != "", Plan: get("plan"), ApproveHeld: get("approve") != ""}
 	desk := rq.desk
-	begun := c.work.start("run", a.App.ID, func(ctx context.Context, t *task) (string, error) {
+	begun, err := c.work.start(rq.Context(), wish{desk, "run", a.App.ID, nil, func(ctx context.Context, t *task) (string, error) {
 		o.Progress = t.report
 		done, err := desk.Sync(ctx, a.App.ID, o)
 		return done.CycleID, err
-	})
-	if o.Plan != "" {
-		c.work.forget("plan", a.App.ID) // it is being run, and would be shown as if nothing had been sent
+	}})
+	if err == nil && o.Plan != "" {
+		err = desk.ForgetTask(rq.Context(), "plan", a.App.ID) // it is being run, and would be shown as if nothing had been sent
+	}
+	if err != nil {
+		return err
 	}
 	if !begun {
 		return rq.done(a.to(), "A cycle is running; another one follows it.")

@@ -38,7 +38,6 @@ type console struct {
 	Options
 	work *work
 	charts
-	uploads uploads
 }
 
 // New returns the handler of every page, which wants to be mounted at /, and what ends the work that
@@ -47,8 +46,7 @@ func New(o Options) (pages http.Handler, end func()) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &console{Options: o, work: newWork()}
-	c.uploads = uploads{files: map[string]*upload{}, work: c.work}
+	c := &console{Options: o, work: newWork(o.Log)}
 	mux := http.NewServeMux()
 	mux.HandleFunc(assetsPattern, serveAsset)
 	for _, r := range routes {

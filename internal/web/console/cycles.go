@@ -89,9 +89,12 @@ func (c *console) undo(rq *request) error {
 		return nil
 	}
 	desk := rq.desk
-	c.work.start("plan", v.App.ID, func(ctx context.Context, t *task) (string, error) {
+	_, err = c.work.start(rq.Context(), wish{desk, "plan", v.App.ID, nil, func(ctx context.Context, t *task) (string, error) {
 		p, err := desk.Undo(ctx, v.App.ID, v.Cycle.ID, v.User, t.report)
 		return p.ID, err
-	})
+	}})
+	if err != nil {
+		return err
+	}
 	return rq.seeOther(v.to("plan"))
 }

@@ -40,9 +40,13 @@ func (c *console) plan(rq *request) error {
 	}
 	v.Held, v.HeldNext, v.HeldAfter = held.Operations, next, rq.FormValue("held_after")
 	id := rq.FormValue("id")
-	if s, ok := c.work.of("plan", a.App.ID); ok && id == "" {
-		v.Making = &s
-		id = s.Result
+	if id == "" {
+		if v.Making, err = stateOf(rq.Context(), rq.desk, "plan", a.App.ID); err != nil {
+			return err
+		}
+		if v.Making != nil {
+			id = v.Making.Result
+		}
 	}
 	if err := v.read(rq, id); err != nil {
 		return err
@@ -88,10 +92,13 @@ func (c *console) makePlan(rq *request) error {
 		return err
 	}
 	desk, reconcile := rq.desk, get("reconcile") != ""
-	c.work.start("plan", a.App.ID, func(ctx context.Context, t *task) (string, error) {
+	_, err = c.work.start(rq.Context(), wish{desk, "plan", a.App.ID, nil, func(ctx context.Context, t *task) (string, error) {
 		p, err := desk.Plan(ctx, a.App.ID, reconcile, t.report)
 		return p.ID, err
-	})
+	}})
+	if err != nil {
+		return err
+	}
 	return rq.seeOther(a.to("plan"))
 }
 
@@ -132,13 +139,16 @@ type onDemandView struct {
 
 // demanded is what somebody has asked to be provisioned, and what came of it.
 type demanded struct {
-	user, group string
-	dry         bool
-	result      admin.Provision // when it has ended without a problem
+	User, Group string
+	Dry         bool
+	Result      admin.Provision // when it has ended without a problem
 }
 
-// demandKey keeps what one visitor asked for apart from what others did.
-func (rq *request) demandKey() string { return "on-demand of " + rq.page.Visitor.Name }
+// onDemandTask is the kind of task that provisioning one object is.
+const onDemandTask = "on-demand"
+
+// demandOf keeps what one visitor asked for apart from what others did.
+func (rq *request) demandOf(app string) string { return app + " " + rq.page.Visitor.Name }
 
 // onDemand asks for whom, and shows the steps of what is being done as they happen, and then what came of it.
 func (c *console) onDemand(rq *request) error {
@@ -147,23 +157,35 @@ func (c *console) onDemand(rq *request) error {
 		return err
 	}
 	v := onDemandView{appPage: a, User: rq.FormValue("user"), Group: rq.FormValue("group")}
-	if s, ok := c.work.of(rq.demandKey(), a.App.ID); ok && rq.FormValue("asked") != "" {
-		d, begun := s.Detail.(*demanded)
-		if !begun {
-			d = &demanded{}
-		}
-		v.User, v.Group, v.DryRun, v.Problem = d.user, d.group, d.dry, s.Problem
-		switch {
-		case s.Running:
-			v.Running = &s
-		case s.Problem == nil:
-			v.Result = &d.result
+	if rq.FormValue("asked") != "" {
+		if err := v.read(rq); err != nil {
+			return err
 		}
 	}
 	if rq.partial("demanded") {
 		return rq.ok(demandedPart(v))
 	}
 	return rq.ok(onDemandPage(v))
+}
+
+// read reads how far it is with what the visitor has asked for, and what came of it.
+func (v *onDemandView) read(rq *request) error {
+	s, err := stateOf(rq.Context(), rq.desk, onDemandTask, rq.demandOf(v.App.ID))
+	if err != nil || s == nil {
+		return err
+	}
+	var d demanded
+	if err := s.read(&d); err != nil {
+		return err
+	}
+	v.User, v.Group, v.DryRun, v.Problem = d.User, d.Group, d.Dry, s.Problem
+	switch {
+	case s.Running:
+		v.Running = s
+	case s.Problem == nil:
+		v.Result = &d.Result
+	}
+	return nil
 }
 
 // provisionNow begins with one object. Whoever asked may watch; it goes on without them.
@@ -176,18 +198,22 @@ func (c *console) provisionNow(rq *request) error {
 	if err != nil {
 		return err
 	}
-	d := &demanded{user: strings.TrimSpace(get("user")), group: strings.TrimSpace(get("group")), dry: get("dry") != ""}
-	kind, name := directory.KindUser, d.user
+	d := demanded{User: strings.TrimSpace(get("user")), Group: strings.TrimSpace(get("group")), Dry: get("dry") != ""}
+	kind, name := directory.KindUser, d.User
 	if name == "" {
-		kind, name = directory.KindGroup, d.group
+		kind, name = directory.KindGroup, d.Group
 	}
 	desk := rq.desk
-	c.work.start(rq.demandKey(), a.App.ID, func(ctx context.Context, t *task) (string, error) {
-		t.tell(d)
-		result, err := desk.ProvisionWatched(ctx, a.App.ID, kind, name, d.dry, t.report)
-		d.result = result
-		return result.CycleID, err
-	})
+	_, err = c.work.start(rq.Context(), wish{desk, onDemandTask, rq.demandOf(a.App.ID), d, func(ctx context.Context, t *task) (string, error) {
+		done := d
+		var err error
+		done.Result, err = desk.ProvisionWatched(ctx, a.App.ID, kind, name, d.Dry, t.report)
+		t.tell(done)
+		return done.Result.CycleID, err
+	}})
+	if err != nil {
+		return err
+	}
 	return rq.seeOther(with(a.to("on-demand"), "asked", "yes"))
 }
 

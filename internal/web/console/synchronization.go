@@ -28,7 +28,11 @@ type kindCount struct {
 // synchronization reads from the database how far the running cycle is, wherever it runs.
 func (c *console) synchronization(rq *request, a appPage) (synchronization, error) {
 	s := synchronization{Cycle: a.Status.Cycle}
-	if t, ok := c.work.of("run", a.App.ID); ok {
+	t, err := stateOf(rq.Context(), rq.desk, "run", a.App.ID)
+	if err != nil {
+		return s, err
+	}
+	if t != nil {
 		s.Running, s.Reading, s.Problem = t.Running, t.Running, t.Problem
 	}
 	if s.Cycle == nil {

@@ -2,59 +2,72 @@ package console
 
 import (
 	"context"
+	"encoding/json"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/store"
 )
 
-// task is something that takes longer than a page waits for it.
+// task is something that takes longer than a page waits for it, and that runs in this process.
 type task struct {
+	*admin.Task
 	mu       sync.Mutex
-	begun    time.Time
 	progress cycle.Progress
-	done     bool
-	problem  *admin.Problem
-	result   string // id of the plan or the cycle
-	detail   any    // what else is known of it, for the page that began it
-}
-
-// state is a task at one moment.
-type state struct {
-	Running bool
-	Begun   time.Time
-	cycle.Progress
-	Problem *admin.Problem
-	Result  string
-	Detail  any // nil before the task has said something
-}
-
-func (t *task) state() state {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return state{Running: !t.done, Begun: t.begun, Progress: t.progress, Problem: t.problem, Result: t.result, Detail: t.detail}
+	moved    bool // since it was told last
+	detail   any  // to be kept at its end, nil for what was given when it began
 }
 
 func (t *task) report(p cycle.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.progress = p
+	t.progress, t.moved = p, true
 }
 
-// tell keeps what else there is to know of the task; what it points to is read when the task has ended.
+// tell has something kept of the task, for the page that began it.
 func (t *task) tell(detail any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.detail = detail
 }
 
-// work is what the console has going, one task of a kind for an application. What a task has done is
-// in the database; here is only how far it is, for whoever waits.
+// toTell returns the progress when it moved since the last time.
+func (t *task) toTell() (p cycle.Progress, moved bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	moved, t.moved = t.moved, false
+	return t.progress, moved
+}
+
+// state is a task at one moment, whichever node runs it.
+type state struct {
+	Running bool
+	cycle.Progress
+	Problem *admin.Problem
+	Result  string
+	detail  json.RawMessage
+}
+
+// read reads what is kept of the task beside its result.
+func (s *state) read(into any) error { return json.Unmarshal(s.detail, into) }
+
+const (
+	// tellEvery is how often it is told how far a task is that moves.
+	tellEvery = 500 * time.Millisecond
+	// beginEvery is how often it is tried to begin what another node has under way.
+	beginEvery = time.Second
+)
+
+// work is what the pages of this process have going, one task of a kind about a subject on all nodes together. How far
+// each is, and what came of it, is in the database.
 type work struct {
+	log     *slog.Logger
 	mu      sync.Mutex
-	running map[string]*task
-	waiting map[string]job // what begins when the same one that is under way has ended
+	running map[string]bool // here
+	waiting map[string]wish // what begins when the same one that is under way has ended
 
 	life  context.Context // of every task
 	stop  context.CancelFunc
@@ -62,8 +75,21 @@ type work struct {
 	tasks sync.WaitGroup
 }
 
-func newWork() *work {
-	w := &work{running: map[string]*task{}, waiting: map[string]job{}}
+// wish is a task that somebody wants.
+type wish struct {
+	desk          *admin.Desk // of who wants it
+	kind, subject string
+	detail        any
+	do            job
+}
+
+// job does a task and returns the id of what came of it.
+type job func(ctx context.Context, t *task) (result string, err error)
+
+func (w wish) key() string { return w.kind + " " + w.subject }
+
+func newWork(log *slog.Logger) *work {
+	w := &work{log: log, running: map[string]bool{}, waiting: map[string]wish{}}
 	// Whoever asked may close the page: the work goes on until it ends, or Muster does.
 	w.life, w.stop = context.WithCancel(context.Background())
 	return w
@@ -82,81 +108,125 @@ func (w *work) end() {
 // errEnding is what becomes of work that is wished while Muster ends.
 var errEnding = &admin.Problem{Exit: admin.ExitInternal, Code: "interrupted", Message: "Muster is being ended", Next: "do it once more when it runs again"}
 
-// job does a task and returns the id of what came of it.
-type job func(ctx context.Context, t *task) (result string, err error)
-
-func workKey(kind, app string) string { return kind + " " + app }
-
 // start begins a task. While the same one is under way it waits for its end: what is asked for now may
 // be about something that the one under way has passed already. It reports whether it has begun.
-func (w *work) start(kind, app string, do job) bool {
+func (w *work) start(ctx context.Context, want wish) (begun bool, err error) {
+	begun, err = w.startAlone(ctx, want)
+	if err != nil || begun {
+		return begun, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := workKey(kind, app)
-	if w.busy(key) {
-		w.waiting[key] = do
-		return false
+	_, waits := w.waiting[want.key()]
+	if w.waiting[want.key()] = want; !waits && !w.running[want.key()] {
+		w.tasks.Go(func() { w.follow(want.key()) })
 	}
-	w.begin(key, do)
-	return true
+	return false, nil
 }
 
 // startAlone begins a task unless the same one is under way, and reports whether it has.
-func (w *work) startAlone(kind, app string, do job) bool {
+func (w *work) startAlone(ctx context.Context, want wish) (begun bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := workKey(kind, app)
-	if w.busy(key) {
-		return false
+	switch {
+	case w.ended:
+		return false, errEnding
+	case w.running[want.key()]:
+		return false, nil
 	}
-	w.begin(key, do)
-	return true
+	row, err := want.desk.BeginTask(ctx, want.kind, want.subject, want.detail)
+	if err != nil || row == nil {
+		return false, err
+	}
+	w.running[want.key()] = true
+	w.tasks.Go(func() { w.run(want, &task{Task: row}) })
+	return true, nil
 }
 
-// busy reports whether a task is under way. The lock is held.
-func (w *work) busy(key string) bool {
-	t := w.running[key]
-	return t != nil && t.state().Running
+// follow begins what waits for a task of another node as soon as that has ended.
+func (w *work) follow(key string) {
+	again := time.NewTicker(beginEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-w.life.Done():
+			return
+		case <-again.C:
+		}
+		w.mu.Lock()
+		want, waits := w.waiting[key]
+		w.mu.Unlock()
+		if !waits {
+			return
+		}
+		begun, err := w.startAlone(w.life, want)
+		if err != nil {
+			w.log.Warn("what waits for a task could not begin; it is tried again", "error", err)
+		}
+		w.mu.Lock()
+		if begun {
+			delete(w.waiting, key)
+		}
+		over := begun || w.running[key] // whose end begins it
+		w.mu.Unlock()
+		if over {
+			return
+		}
+	}
 }
 
-// begin runs a task. The lock is held.
-func (w *work) begin(key string, do job) {
-	t := &task{begun: time.Now()}
-	w.running[key] = t
-	if w.ended {
-		t.done, t.problem = true, errEnding
+// run does a task to its end, and then what waits for it.
+func (w *work) run(want wish, t *task) {
+	ended := make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() { w.keep(want.desk, t, ended) })
+	result, failed := want.do(w.life, t)
+	close(ended)
+	told.Wait()
+	after, done := context.WithTimeout(context.WithoutCancel(w.life), 30*time.Second)
+	defer done()
+	if err := want.desk.EndTask(after, t.Task, result, t.detail, failed); err != nil {
+		w.log.Warn("the end of a task was not recorded", "error", err)
+	}
+	w.mu.Lock()
+	delete(w.running, want.key())
+	next, waits := w.waiting[want.key()]
+	delete(w.waiting, want.key())
+	w.mu.Unlock()
+	if !waits {
 		return
 	}
-	w.tasks.Go(func() {
-		result, err := do(w.life, t)
-		t.mu.Lock()
-		t.done, t.result, t.problem = true, result, admin.Explain(err)
-		t.mu.Unlock()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if next := w.waiting[key]; next != nil {
-			delete(w.waiting, key)
-			w.begin(key, next)
+	if _, err := w.start(w.life, next); err != nil {
+		w.log.Warn("what waited for a task could not begin", "error", err)
+	}
+}
+
+// keep tells how far a task is until it has ended.
+func (w *work) keep(desk *admin.Desk, t *task, ended <-chan struct{}) {
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
 		}
-	})
+		p, moved := t.toTell()
+		if !moved && time.Since(last) < store.TaskBeat {
+			continue
+		}
+		if err := desk.TellTask(w.life, t.Task, p); err == nil {
+			last = time.Now()
+		}
+	}
 }
 
-// of returns the state of a task; false when there is none.
-func (w *work) of(kind, app string) (state, bool) {
-	w.mu.Lock()
-	t := w.running[workKey(kind, app)]
-	w.mu.Unlock()
-	if t == nil {
-		return state{}, false
+// stateOf returns the state of a task; nil when there is none.
+func stateOf(ctx context.Context, desk *admin.Desk, kind, subject string) (*state, error) {
+	t, err := desk.TaskOf(ctx, kind, subject)
+	if err != nil || t == nil {
+		return nil, err
 	}
-	return t.state(), true
-}
-
-// forget drops the state of a task that has ended.
-func (w *work) forget(kind, app string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if key := workKey(kind, app); !w.busy(key) {
-		delete(w.running, key)
-	}
+	return &state{Running: t.Running, Progress: t.Progress, Problem: t.Problem, Result: t.Result, detail: t.Detail}, nil
 }
