@@ -78,7 +78,10 @@ func (r *run) leaversAhead(ctx context.Context) error {
 		if len(leavers) == 0 {
 			continue
 		}
-		if err := r.plan(ctx, leavers); err != nil {
+		approves := r.approves
+		r.approves = false // they have left since whoever approves has looked
+		err = r.plan(ctx, leavers)
+		if r.approves = approves; err != nil {
 			return err
 		}
 		if err := r.stored(); err != nil {

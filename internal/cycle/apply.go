@@ -90,7 +90,8 @@ type finished struct {
 // apply carries out what is planned, and what the directory brings meanwhile. It returns nil when
 // there is nothing left to do, or when the target ended the pass (r.stopped).
 func (r *run) apply(ctx context.Context) error {
-	r.ahead = nil
+	// What the directory brings from now on nobody has seen.
+	r.ahead, r.approves = nil, false
 	d := r.dispatcher()
 	d.checks, r.unsettled = r.unsettled, nil
 	return d.end(ctx, d.loop(ctx))
@@ -259,7 +260,7 @@ func (d *dispatcher) record(ctx context.Context, results []store.Result) error {
 			owners[r.Link.Account.ID] = r.Op.Source
 		}
 	}
-	if err := d.engine.Store.Record(ctx, results); err != nil {
+	if err := d.engine.Store.Record(ctx, d.holder, results); err != nil {
 		return err
 	}
 	if told := d.engine.Watch.Recorded; told != nil {
@@ -292,6 +293,12 @@ func (d *dispatcher) idle(ctx context.Context) (bool, error) {
 func (d *dispatcher) gatherMore(ctx context.Context) error {
 	if d.opts.Object != "" {
 		return nil
+	}
+	if d.taking > 0 {
+		// What is planned now must not be taken before the guard has weighed it.
+		if err := d.fetch(ctx, <-d.marks); err != nil {
+			return err
+		}
 	}
 	before := d.planned
 	if err := d.takeRequests(ctx); err != nil {

@@ -187,6 +187,9 @@ func (r *run) decideUsers(ctx context.Context, chunk []ranked, objects map[strin
 	var work []*candidate
 	for _, c := range chunk {
 		if r.left(c.id) {
+			// What was read of them is older than that. They are looked at once more: whoever has come back since
+			// may be behind what this pass has read of the feed.
+			r.later = append(r.later, store.Later{Kind: directory.KindUser, ID: c.id})
 			continue
 		}
 		u, err := r.user(objects[c.id])
@@ -389,7 +392,7 @@ func (r *run) deleted(ctx context.Context, c *candidate) error {
 	op.State, op.Status, op.Verified, op.Error = store.Applied, "success", true, nil
 	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "success", Description: "the answer was lost; the account is gone from the target"})
 	c.escrowed = false
-	return r.engine.Store.Record(ctx, []store.Result{{Op: op, Unlink: true, Resolved: true}})
+	return r.engine.Store.Record(ctx, r.holder, []store.Result{{Op: op, Unlink: true, Resolved: true}})
 }
 
 // notOurs reports whether Muster has never had a value for an attribute of an account that it adopted: what

@@ -24,10 +24,10 @@ func (e *ErrBusy) Error() string {
 }
 
 // ErrHalted says that a cycle ended early because its application may not be run any more: it was
-// deleted, switched off or paused.
+// deleted, switched off, paused or given another configuration.
 type ErrHalted struct {
 	App string
-	Why string
+	Why store.Halt
 }
 
 func (e *ErrHalted) Error() string { return fmt.Sprintf("the cycle of %s was ended: %s", e.App, e.Why) }
@@ -47,6 +47,7 @@ type hold struct {
 	drop   context.CancelFunc
 	done   chan struct{}
 	byHand bool
+	ran    bool // by itself, when it was looked last
 
 	renewed  atomic.Pointer[time.Time] // when the last renewal that succeeded was asked for
 	renewing sync.Mutex                // one request asks for all that wait
@@ -79,6 +80,7 @@ func (e *Engine) lease(ctx context.Context, app *provision.Application, holder s
 	}
 	h.open, h.stop = context.WithCancelCause(ctx)
 	h.under, h.drop = context.WithCancel(context.WithoutCancel(ctx))
+	h.mayGoOn()
 	go h.keep()
 	return h, nil
 }
@@ -121,11 +123,20 @@ func (h *hold) keep() {
 				h.stop(fmt.Errorf("the lease of %s could not be renewed: %w", h.app.Name, err))
 			}
 		case <-look.C:
-			why, err := h.engine.Store.MayRun(h.open, h.app.ID)
-			if err == nil && why != store.Runs && (!h.byHand || why == store.Deleted) {
-				h.stop(&ErrHalted{App: h.app.Name, Why: string(why)})
-			}
+			h.mayGoOn()
 		}
+	}
+}
+
+// mayGoOn ends the cycle when it may not go on: its application was deleted or given another configuration, or does not run by itself
+// any more. What is run by hand while the application rests goes on.
+func (h *hold) mayGoOn() {
+	switch why, err := h.engine.Store.MayGoOn(h.open, h.app); {
+	case err != nil: // it is asked again
+	case why == store.Runs:
+		h.ran = true
+	case !h.byHand, h.ran, why == store.Deleted, why == store.Reconfigured:
+		h.stop(&ErrHalted{App: h.app.Name, Why: why})
 	}
 }
 

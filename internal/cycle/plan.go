@@ -40,7 +40,7 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				if over {
 					replaced = append(replaced, open.ID)
 				}
-			case open.State == store.Held && open.Removals == 0 && row != nil && row.Action == open.Action && !r.opts.ApproveHeld:
+			case open.State == store.Held && open.Removals == 0 && row != nil && row.Action == open.Action && !r.approves:
 				row = nil // it waits for a person already
 			case open.State == store.Held && open.Removals > 0 && op != nil && c.Verdict.In:
 				// kept up to date by withoutHeld
@@ -282,7 +282,7 @@ func (r *run) row(c *candidate, op *provision.Operation) *store.Operation {
 	}
 	row := &store.Operation{
 		Operation: *op, ID: r.engine.Store.NewID(), AppID: r.app.ID, CycleID: r.cycle.ID, State: store.Planned, Rank: c.rank,
-		Error: op.Failure, Approved: r.opts.ApproveHeld, InitiatedBy: r.opts.Initiator, Created: r.now,
+		Error: op.Failure, Approved: r.approves, InitiatedBy: r.opts.Initiator, Created: r.now,
 	}
 	if asked := r.asked[demand{c.Kind, c.Subject.ID}]; len(asked) > 0 {
 		row.InitiatedBy = asked[0].Initiator

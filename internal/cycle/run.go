@@ -22,7 +22,9 @@ type run struct {
 	app      *application
 	opts     Options
 	cycle    *store.Cycle
-	preview  bool // a plan is made and nothing is sent
+	holder   string // of the lease
+	approves bool   // what is planned now is let through: whoever said so saw that it is due
+	preview  bool   // a plan is made and nothing is sent
 	now      time.Time
 	sending  context.Context // of requests that change something, see hold.requests
 	restored bool            // first cycle after a restore
@@ -89,11 +91,21 @@ func (e *ErrPlanStale) Error() string {
 // through its work, whatever became of single objects; Report.Stopped says that the target or its
 // credentials ended it early.
 func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Options) (*Report, error) {
-	a, err := e.open(ctx, app)
-	if err != nil {
-		return nil, err
+	for {
+		a, err := e.open(ctx, app)
+		if err != nil {
+			return nil, err
+		}
+		report, err := e.carryOn(ctx, a, opts)
+		var halted *ErrHalted
+		if !errors.As(err, &halted) || halted.Why != store.Reconfigured {
+			return report, err
+		}
+		// Whoever asked wants what is due by the configuration as it is.
+		if app, err = e.Store.Application(ctx, app.ID); err != nil {
+			return nil, err
+		}
 	}
-	return e.carryOn(ctx, a, opts)
 }
 
 // carryOn is [Engine.Run] for an application that has been opened.
@@ -110,6 +122,7 @@ func (e *Engine) carryOn(ctx context.Context, app *application, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
+	r.holder = held.holder
 	open, span := r.traced(held.open, "cycle")
 	r.sending = trace.ContextWithSpan(held.requests(), span)
 	// Reading is given up at once when the cycle has to end; what changes something is waited for.
@@ -209,6 +222,7 @@ func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*r
 		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
 		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]string{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{}, few: map[string]bool{}, hurried: map[string]provision.Urgency{},
 	}
+	r.approves = opts.ApproveHeld
 	r.reading, r.writing = provision.NewBreaker(app.Provisioning.Quarantine), provision.NewBreaker(app.Provisioning.Quarantine)
 	r.cycle = &store.Cycle{AppID: app.ID, Type: Incremental, Basis: app.basis, Initiator: opts.Initiator, Watermark: progress.Watermark}
 	r.cycle.Undoes, r.cycle.UndoesObject = opts.Undo, opts.UndoObject
@@ -373,6 +387,9 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	// The end must be recorded also when the caller has given up.
 	end, done := recording(ctx)
 	defer done()
+	if err == nil && r.stopped == nil {
+		err = r.stillAsConfigured(end)
+	}
 	var refused *connector.Error
 	switch {
 	case errors.As(err, &refused) && refused.Kind != connector.Canceled:
@@ -385,7 +402,7 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		err = context.Cause(ctx) // why, instead of what it interrupted
 	}
 	var halted *ErrHalted
-	if errors.As(err, &halted) && halted.Why == string(store.Deleted) {
+	if errors.As(err, &halted) && halted.Why == store.Deleted {
 		// There is nothing left to record it with; what was under way is over.
 		return nil, errors.Join(err, r.engine.Store.ForgetApplication(end, r.app.ID))
 	}
@@ -428,6 +445,19 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		told(r.app.Name, r.cycle)
 	}
 	return &Report{Cycle: r.cycle, Summary: summary, Failed: r.failures, Stopped: r.stopped}, err
+}
+
+// stillAsConfigured keeps a pass that has looked at something by a configuration that is not the application's any more
+// from taking that for done.
+func (r *run) stillAsConfigured(ctx context.Context) error {
+	if r.opts.Object != "" {
+		return nil // it takes nothing for done but itself
+	}
+	why, err := r.engine.Store.MayGoOn(ctx, &r.app.Application)
+	if err == nil && (why == store.Reconfigured || why == store.Deleted) {
+		err = &ErrHalted{App: r.app.Name, Why: why}
+	}
+	return err
 }
 
 // diagnosed is what Test Connection found, as the failure that ends a pass.

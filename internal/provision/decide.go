@@ -179,7 +179,7 @@ func decideLinked(app *Application, o Object, op *Operation) {
 		return
 	}
 	switch {
-	case !o.Link.Enabled && o.Rejected != nil && o.Rejected.Action == Enable:
+	case !o.Link.Enabled && o.Rejected != nil && o.Rejected.Action == Enable && !o.reactivated(): // else it is on, whoever did it
 		op.set(Skip, Rejected, "in scope: "+o.Verdict.Why()+"; "+o.Rejected.Why())
 		op.Edits, op.Add, op.Remove = nil, nil, nil
 	case !o.Link.Enabled:
@@ -248,8 +248,12 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 		return
 	case policy == "disable" && o.reactivated():
 		op.Urgency = Removal
-		op.differs(Difference{Kind: DriftReactivated, Policy: Repair})
 		op.set(Disable, Drifted, why+"; the account was switched on at the target, and is switched off again")
+		found := Difference{Kind: DriftReactivated, Policy: Repair}
+		if o.turnedAway(op, why+"; the account was switched on at the target") {
+			found.Policy = Report
+		}
+		op.differs(found)
 		return
 	case policy == "disable" && !o.Link.Enabled && o.Link.Vanished.IsZero():
 		op.set(Skip, Unchanged, why+"; the account is already deactivated")
@@ -264,10 +268,17 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 	} else {
 		op.set(Disable, cause, why)
 	}
-	if o.Rejected != nil && o.Rejected.Action == op.Action {
-		op.Urgency = CreateUpdate
-		op.set(Skip, Rejected, why+"; "+o.Rejected.Why())
+	o.turnedAway(op, why)
+}
+
+// turnedAway makes a skip of a removal that a person has turned down, and reports whether it is one.
+func (o Object) turnedAway(op *Operation, why string) bool {
+	if o.Rejected == nil || o.Rejected.Action != op.Action {
+		return false
 	}
+	op.Urgency = CreateUpdate
+	op.set(Skip, Rejected, why+"; "+o.Rejected.Why())
+	return true
 }
 
 // decideLeavingGroup: a group that Muster created goes, of an adopted one only the members that

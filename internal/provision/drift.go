@@ -91,7 +91,7 @@ func noteMembers(o Object, op *Operation) {
 	}
 }
 
-// reactivated reports whether a leaver's account, switched off by Muster, is on again.
+// reactivated reports whether an account that Muster switched off is on again.
 func (o Object) reactivated() bool {
 	return !o.Link.Enabled && o.Seen != nil && o.Seen.Active
 }

@@ -13,6 +13,9 @@ import (
 // at when they are made.
 const DueGrace = "the grace period is over"
 
+// dueAside keeps a due row whose time lies ahead on purpose apart from the one that asks for a look now.
+const dueAside = "grace"
+
 // ClockSlack is how far the clocks of nodes may be apart without a time looking like one of the future.
 const ClockSlack = time.Minute
 

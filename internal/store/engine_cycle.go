@@ -239,7 +239,8 @@ func (s *Store) SetReconciled(ctx context.Context, appID string, at time.Time) e
 
 // Restart forgets a part of what an application knows, as `muster restart` names it: escrow,
 // watermark, links or all. Links of people who are out of scope stay: they are what is left to
-// switch an account off with, so links are only marked to be matched again by the cycle.
+// switch an account off with, so links are only marked to be matched again by the cycle. Everybody is also due: a cycle that runs
+// just now writes its own position over what is forgotten here.
 func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 	statements := map[string][]string{
 		"escrow":    {`delete from escrow where app_id = $1`},
@@ -254,6 +255,11 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 			}
 		}
 		tx.wakes(appID)
+		if scope != "escrow" {
+			if err := tx.due(ctx, appID, []dueObject{{"all", dueEverything}}, "restarted"); err != nil {
+				return err
+			}
+		}
 		if scope == "watermark" || scope == "all" {
 			return tx.NotifyOver(ctx, InQuarantine, appID)
 		}

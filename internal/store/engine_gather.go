@@ -40,12 +40,22 @@ type Later struct {
 	Members []string // of a group, as in [Work].Groups
 }
 
-// Add adds objects to look at.
+// Add adds objects to look at. Each is looked at once, however many reasons there are: what is decided twice would be done
+// twice.
 func (w *Work) Add(objects []Later) {
+	if len(objects) == 0 {
+		return
+	}
+	here := make(map[string]bool, len(w.Users)+len(objects))
+	for _, u := range w.Users {
+		here[u.ID] = true
+	}
 	for _, o := range objects {
-		if o.Kind == directory.KindGroup {
+		switch {
+		case o.Kind == directory.KindGroup:
 			w.lookAt(o.ID, o.Members, o.Members == nil)
-		} else {
+		case !here[o.ID]:
+			here[o.ID] = true
 			w.Users = append(w.Users, Placed{ID: o.ID})
 		}
 	}

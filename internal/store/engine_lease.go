@@ -58,6 +58,18 @@ func (s *Store) EndOwedLeases(ctx context.Context) {
 	}
 }
 
+// mustHold refuses who has not got an application's lease any more. Until the transaction has ended nobody else gets it.
+func (tx *Tx) mustHold(ctx context.Context, appID, holder string) error {
+	if holder == "" {
+		return nil
+	}
+	held, err := rowsOf(ctx, tx, one[string], "select holder from leases where app_id = $1 and holder = $2"+tx.s.dialect.lockRow, appID, tx.s.instance+"/"+holder)
+	if err == nil && len(held) == 0 {
+		err = refuse(ErrInUse, "nothing to do: what it sent is looked up", "the application was taken over by another cycle, because this one gave no sign of life")
+	}
+	return err
+}
+
 // leased reports whether a living process has an application's lease.
 func (tx *Tx) leased(ctx context.Context, appID string) (bool, error) {
 	now, err := tx.databaseTime(ctx)

@@ -120,12 +120,17 @@ type Due struct {
 }
 
 // Record makes the results of a batch of operations durable in one transaction: the log record, the
-// link, the memberships, the escrow entry, and what other objects have been waiting for.
-func (s *Store) Record(ctx context.Context, results []Result) error {
+// link, the memberships, the escrow entry, and what other objects have been waiting for. It is refused when holder, of the lease that
+// the operations were sent by, has it no more: the next one has looked up what became of them, and more may have followed
+// that this one knows nothing of. "" asks for no lease.
+func (s *Store) Record(ctx context.Context, holder string, results []Result) error {
 	if len(results) == 0 {
 		return nil
 	}
 	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.mustHold(ctx, results[0].Op.AppID, holder); err != nil {
+			return err
+		}
 		var links []*Link
 		var ops []*Operation
 		for _, r := range results {
@@ -281,6 +286,9 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 		}
 	}
 	for _, d := range r.Due {
+		if d.Reason == DueGrace {
+			d.MemberID = dueAside
+		}
 		if err := setDue(ctx, tx, o.AppID, d.Kind, d.ObjectID, d.MemberID, d.At, d.Reason); err != nil {
 			return err
 		}

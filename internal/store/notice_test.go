@@ -354,7 +354,7 @@ func TestFailuresAreTold(t *testing.T) {
 			must(t)(s.AddOperations(ctx, []*store.Operation{o}, nil, nil))
 			p := provision.Problem{Code: "forbidden", Reason: "is an owner", Recommendation: "leave them"}
 			o.State, o.Status, o.Error = store.Failed, "failure", &p
-			must(t)(s.Record(ctx, []store.Result{{Op: o, Escrow: &store.Escrow{AppID: app, Kind: o.Kind, ObjectID: object, Name: object, Parked: parked, Attempts: attempts, Problem: p, First: clock.now(), Last: clock.now()}}}))
+			must(t)(s.Record(ctx, "", []store.Result{{Op: o, Escrow: &store.Escrow{AppID: app, Kind: o.Kind, ObjectID: object, Name: object, Parked: parked, Attempts: attempts, Problem: p, First: clock.now(), Last: clock.now()}}}))
 			c.State, c.Failed = "done", 1
 			must(t)(s.FinishCycle(ctx, c, nil))
 			clock.move(time.Hour)

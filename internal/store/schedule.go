@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
 )
 
@@ -118,6 +119,8 @@ const (
 	Deleted Halt = "the application was deleted"
 	Off     Halt = "provisioning was switched off"
 	Paused  Halt = "provisioning was paused"
+	// Reconfigured ends a cycle of any kind: the next one does what is due by the new configuration.
+	Reconfigured Halt = "its configuration was changed"
 )
 
 // MayRun says whether the schedule may run an application now.
@@ -138,6 +141,43 @@ func (s *Store) MayRun(ctx context.Context, appID string) (Halt, error) {
 		}
 		return Runs, nil
 	})
+}
+
+// MayGoOn says whether a cycle that works with a configuration of an application may go on.
+func (s *Store) MayGoOn(ctx context.Context, app *provision.Application) (Halt, error) {
+	works, err := working(app)
+	if err != nil {
+		return Runs, err
+	}
+	now, err := read(ctx, s, func(tx *Tx) (*provision.Application, error) {
+		a, err := scanApplication(tx.QueryRow(ctx, "select id, name, template, config from applications where id = $1", app.ID))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		return a, err
+	})
+	switch {
+	case err != nil:
+		return Runs, err
+	case now == nil:
+		return Deleted, nil
+	}
+	if is, err := working(now); err != nil || is != works {
+		return Reconfigured, err
+	}
+	return s.MayRun(ctx, app.ID)
+}
+
+// working is the part of an application's configuration that a cycle works with.
+func working(app *provision.Application) (string, error) {
+	bare := *app
+	p := &bare.Provisioning
+	p.Status, p.Interval, p.Reconcile, p.Notify = "", 0, 0, provision.Notify{}
+	if p.Quarantine.Failures == 0 { // as it is read
+		p.Quarantine = provision.DefaultQuarantine
+	}
+	bare.Mappings = provision.Mappings{Users: mapping.WithoutTests(app.Mappings.Users), Groups: mapping.WithoutTests(app.Mappings.Groups)}
+	return configOf(&bare)
 }
 
 // Advance moves an application past changes that turned out not to concern it. It does nothing when
