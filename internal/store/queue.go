@@ -171,7 +171,7 @@ type Worker struct {
 	// Run is called for an application that has something to do; several applications may be run at
 	// once, and one application twice. A result above zero asks for the same again after that time.
 	Run    func(ctx context.Context, appID string) time.Duration
-	AtOnce int // how many applications at most, 0 is 32
+	AtOnce int // how many applications at most, 0 is 256: one that waits behind them keeps its leavers on
 }
 
 // Work begins to take jobs, of this process and of all others on the same database. The returned
@@ -184,7 +184,7 @@ func (s *Store) Work(ctx context.Context, w Worker) (stop func(context.Context) 
 	river.AddWorker(workers, &cycleWorker{run: w.Run})
 	atOnce := w.AtOnce
 	if atOnce == 0 {
-		atOnce = 32
+		atOnce = 256
 	}
 	stop, err = s.queue.work(ctx, &river.Config{
 		ID: s.instance, Logger: quiet(s.log), Workers: workers,
