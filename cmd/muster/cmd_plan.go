@@ -203,15 +203,26 @@ func (p *planPrinter) members(sign string, v any) {
 	if len(list) == 0 {
 		return
 	}
-	var names []string
+	// As many names as the line has room for, and how many more there are.
+	line, shown := "      members "+sign, 0
 	for _, m := range list[:min(len(list), shownMembers)] {
-		names = append(names, plain(m.Name))
+		more := ""
+		if left := len(list) - shown - 1; left > 0 {
+			more = fmt.Sprintf(" and %s more", number(left))
+		}
+		next := line + ", " + plain(m.Name)
+		if shown == 0 {
+			next = cut(line+" "+plain(m.Name), p.session.width-width(more))
+		}
+		if shown > 0 && width(next)+width(more) > p.session.width {
+			break
+		}
+		line, shown = next, shown+1
 	}
-	line := fmt.Sprintf("      members %s %s", sign, strings.Join(names, ", "))
-	if n := len(list) - shownMembers; n > 0 {
-		line = cut(line, p.session.width-20) + fmt.Sprintf(" and %s more", number(n))
+	if n := len(list) - shown; n > 0 {
+		line += fmt.Sprintf(" and %s more", number(n))
 	}
-	p.say("%s", cut(line, p.session.width))
+	p.say("%s", line)
 }
 
 // short drops the schema that an attribute of an extension begins with.

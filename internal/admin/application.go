@@ -517,7 +517,7 @@ func waiting(app *provision.Application, s ApplicationStatus, token bool) []Wait
 		{"token", !token, "there is no token yet", "muster config apply FILE, with connection.auth.token"},
 		{"quarantine", s.Quarantine != nil, "the target or its credentials fail", "muster test " + app.Name},
 		{"assignments", app.Provisioning.Scope != "all" && s.Assignments == 0, "nobody is assigned", "muster app assign " + app.Name + " --group NAME"},
-		{"restored", s.Restored, "restored from a backup: the next cycle compares everything and holds removals", "muster plan " + app.Name},
+		{"restored", s.Restored, "restored from a backup: the next cycle compares everything and holds enables and removals", "muster plan " + app.Name},
 		{"trouble", s.Trouble != nil, "Muster could not run it by itself", "read the reason in muster status " + app.Name},
 		{"paused", s.Paused && s.PausedUntil == nil, "it is paused", "muster app resume " + app.Name},
 		{"held", s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},

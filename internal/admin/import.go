@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"path/filepath"
 	"strings"
 
 	"github.com/muster-id/muster/internal/source"
@@ -23,9 +22,11 @@ type File struct {
 
 // ImportOptions say how files are brought into the directory.
 type ImportOptions struct {
-	Source        string // name of the source; "" takes the format of the first file
-	Full          bool   // the files together are all of the source
-	AllowRemovals bool   // overrides the guard of Full
+	// Source is the name of the source; "" takes the format of the first file, so that files of one kind that come
+	// one after the other, under whatever names, are one source.
+	Source        string
+	Full          bool // the files together are all of the source
+	AllowRemovals bool // overrides the guard of Full
 	DryRun        bool
 	Verbose       bool // rows of what went well, too
 	Progress      func(records int)
@@ -38,13 +39,13 @@ func (d *Desk) Import(ctx context.Context, files []File, o ImportOptions) (store
 	}
 	var inputs chain
 	for _, f := range files {
-		src, err := file.Open(f.Name, f.Format, f.Data)
+		src, format, err := file.Open(f.Name, f.Format, f.Data)
 		if err != nil {
 			return store.ImportResult{}, &Problem{Exit: ExitUsage, Code: "format", Message: err.Error(), Next: "Muster reads " + strings.Join(file.Formats(), ", ") + "; name the format with --format", Err: err}
 		}
 		inputs = append(inputs, input{f.Name, src})
+		o.Source = cmp.Or(o.Source, format)
 	}
-	o.Source = cmp.Or(o.Source, sourceOf(files[0]))
 	return d.bring(ctx, inputs, o)
 }
 
@@ -57,12 +58,6 @@ func (d *Desk) bring(ctx context.Context, inputs chain, o ImportOptions) (store.
 	return d.store.Import(ctx, src, store.ImportOptions{
 		Source: o.Source, Full: o.Full, AllowRemovals: o.AllowRemovals, DryRun: o.DryRun, Verbose: o.Verbose, Actor: d.by, Progress: o.Progress,
 	})
-}
-
-// sourceOf names a source that nobody has named: by the kind of the first file. So files of one kind
-// that come one after the other, under whatever names, are one source.
-func sourceOf(f File) string {
-	return cmp.Or(strings.ToLower(f.Format), strings.ToLower(strings.TrimPrefix(filepath.Ext(f.Name), ".")), "stdin")
 }
 
 // input is a file that has been opened.
@@ -83,12 +78,7 @@ func (c chain) Records() iter.Seq2[source.Record, error] {
 					yield(rec, fmt.Errorf("%s: %w", in.name, err))
 					return
 				}
-				if rec.Err != nil {
-					rec.Err = fmt.Errorf("%s: %w", in.name, rec.Err)
-				}
-				for i, w := range rec.Warnings {
-					rec.Warnings[i] = in.name + ": " + w
-				}
+				rec.Input = in.name
 				if !yield(rec, nil) {
 					return
 				}

@@ -268,7 +268,7 @@ func TestCompanies(t *testing.T) {
 		in             []byte
 		people, groups int
 	}{{"company.csv", CompanyCSV, 200, 15}, {"company.ldif", CompanyLDIF, 60, 5}} {
-		src, err := file.Open(c.name, "", bytes.NewReader(c.in))
+		src, _, err := file.Open(c.name, "", bytes.NewReader(c.in))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,8 +46,8 @@ func TestCompile_Problems(t *testing.T) {
 		"mistyped function":   {title(`loewr(user.title)`), "expression, line 1, column 1: the name loewr is not known (did you mean lower?)"},
 		"function of Entra":   {title(`ToUpper(user.title)`), "expression, line 1, column 1: the name ToUpper is not known (Entra ID's ToUpper is upper here)"},
 		"IIF":                 {title(`IIF(user.active, "a", "b")`), "expression, line 1, column 1: the name IIF is not known (Entra ID's IIF is condition ? a : b here)"},
-		"wrong argument":      {title(`left(user.title, "2")`), "expression, line 1, column 1: left cannot be called with (string, string) (left(text, whole number))"},
-		"wrong operand":       {title(`1 + "a"`), "expression, line 1, column 3: + cannot be used on (int, string)"},
+		"wrong argument":      {title(`left(user.title, "2")`), "expression, line 1, column 1: left cannot be called with (text, text) (left(text, whole number))"},
+		"wrong operand":       {title(`1 + "a"`), "expression, line 1, column 3: + cannot be used on (whole number, text) (toText makes a text of a value)"},
 		"ends early":          {title(`user.title + `), "expression, line 1, column 14: the expression ends too early"},
 		"not closed":          {title(`"abc`), `expression, line 1, column 1: something is not closed, or not part of an expression: "abc`},
 		"unexpected":          {title(`user.title ? : "a"`), `expression, line 1, column 14: : is not expected here`},
@@ -57,7 +57,7 @@ func TestCompile_Problems(t *testing.T) {
 		"bytes":               {title(`[b"a"]`), "expression: the expression yields bytes, which no attribute can hold (an attribute is text, a number, true or false, or a list or map of them)"},
 		"chance at any time":  {title(`"a" + uuid()`), "expression: uuid() gives another value each time, so the account would never be in step (set when: create)"},
 		"time at any time":    {title(`now()`), "expression: now() gives another value each time, so the account would never be in step (set when: create)"},
-		"time zones":          {title(`string(timestamp("2024-01-01T00:00:00Z").getHours("Europe/Vienna"))`), "expression, line 1, column 42: getHours cannot be called with timestamp.(string)"},
+		"time zones":          {title(`string(timestamp("2024-01-01T00:00:00Z").getHours("Europe/Vienna"))`), "expression, line 1, column 42: getHours cannot be called with timestamp.(text)"},
 		"a group's attribute": {title(`group.displayName`), "expression, line 1, column 1: the name group is not known (did you mean user.groups?)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,7 +29,7 @@ func CompileFilter(kind directory.Kind, text string) (*Filter, error) {
 			problems = Problems{{Message: fmt.Sprintf("%s() gives another value each time, so the scope would never be settled", name)}}
 		} else if k := e.output.Kind(); k != types.BoolKind && k != types.DynKind {
 			problems = Problems{{
-				Message: "the expression must yield true or false, and yields " + e.output.String(),
+				Message: "the expression must yield true or false, and yields " + typesInWords(e.output.String()),
 				Hint:    fmt.Sprintf(`for example %s.displayName.startsWith("R")`, kind),
 			}}
 		}

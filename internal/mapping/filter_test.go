@@ -58,7 +58,7 @@ func TestFilter_Problems(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                     "filter: the expression is empty",
-		`user.title`:           `filter: the expression must yield true or false, and yields string (for example user.displayName.startsWith("R"))`,
+		`user.title`:           `filter: the expression must yield true or false, and yields text (for example user.displayName.startsWith("R"))`,
 		`user.titel == "a"`:    "filter, line 1, column 6: there is no attribute titel (did you mean title?)",
 		`user.title = "a"`:     "filter, line 1, column 12: something is not closed, or not part of an expression: = ",
 		`now() > "2024-01-01"`: "filter: now() gives another value each time, so the scope would never be settled",

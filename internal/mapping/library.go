@@ -205,11 +205,18 @@ func typeWord(t *cel.Type) string {
 
 // wrongCallMessage tells of a call that no overload fits; operators are told as such.
 func wrongCallMessage(name, args string) string {
+	args = typesInWords(args)
 	if op, ok := operatorOf(name); ok {
 		return fmt.Sprintf("%s cannot be used on %s", op, args)
 	}
 	return fmt.Sprintf("%s cannot be called with %s", name, args)
 }
+
+// celTypes are the types of CEL as its messages write them, and ours.
+var celTypes = strings.NewReplacer("list(", "list of (", "map(", "map of (", "string", "text", "int", "whole number", "double", "number", "bool", "true or false", "dyn", "any value")
+
+// typesInWords puts the types of a message of CEL into words: "(string, list(int))" is "(text, list of (whole number))".
+func typesInWords(types string) string { return celTypes.Replace(types) }
 
 func operatorOf(name string) (string, bool) {
 	op := strings.Trim(name, "_@")

@@ -54,8 +54,10 @@ func problemsOf(issues *cel.Issues, tree *ast.AST, kind directory.Kind) Problems
 		switch m := wrongCall.FindStringSubmatch(issue.Message); {
 		case m != nil:
 			p.Message, p.Hint = wrongCallMessage(m[1], m[2]), signatureHint(m[1])
-			if _, operator := operatorOf(m[1]); !operator {
+			if op, operator := operatorOf(m[1]); !operator {
 				p.Column -= len(m[1]) // CEL points at the parenthesis
+			} else if op == "+" && strings.Contains(m[2], "string") {
+				p.Hint = "toText makes a text of a value"
 			}
 		case at == nil:
 		case at.Kind() == ast.SelectKind:

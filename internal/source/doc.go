@@ -27,9 +27,11 @@ type Source interface {
 // it is; what it gives as empty is cleared.
 type Record struct {
 	Line int // line of the input where the record starts, from 1
-	Kind directory.Kind
-	Name string // userName or displayName, for messages; may be "" beside Err
-	Err  error  // why this record cannot be used, in words for a person; only Line, Kind, Name and Warnings count beside it
+	// Input names the input, where several are read as one; "" where there is one. Messages say it beside the line.
+	Input string
+	Kind  directory.Kind
+	Name  string // userName or displayName, for messages; may be "" beside Err
+	Err   error  // why this record cannot be used, in words for a person; only Line, Kind, Name and Warnings count beside it
 
 	ID         string // the directory's own id, when the source knows it
 	ExternalID string // "" when the source has none

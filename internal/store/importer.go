@@ -80,7 +80,7 @@ const (
 // after 30 s: nobody is provisioned by half of a file, and what others change meanwhile goes ahead. What points at something later in the input
 // (members, a manager by DN) waits for the end.
 func (s *Store) Import(ctx context.Context, src source.Source, o ImportOptions) (ImportResult, error) {
-	im := &importer{s: s, opts: o, id: newID(), seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+	im := &importer{s: s, opts: o, id: newID(), seen: map[uuid.UUID]spot{}, refs: map[refKey]target{}}
 	im.in = func(ctx context.Context, fn func(*Tx) error) error {
 		return s.Write(ctx, func(tx *Tx) error {
 			tx.arrival = im.id
@@ -160,8 +160,8 @@ type importer struct {
 	result ImportResult
 
 	done       int
-	unreadable int               // records that could not be used at all
-	seen       map[uuid.UUID]int // users and groups of this input, and the line that spoke of them
+	unreadable int                // records that could not be used at all
+	seen       map[uuid.UUID]spot // users and groups of this input, and where it spoke of them
 	refs       map[refKey]target
 	named      map[uuid.UUID]bool // whom refs has, when that was asked
 	// late are records whose userName another person has at this moment: somebody who gives the name
@@ -192,6 +192,7 @@ type lateManager struct {
 // lateGroup is a group whose members are set when all records are in.
 type lateGroup struct {
 	row     ImportRow
+	at      spot
 	id      uuid.UUID
 	known   []target           // members found so far
 	unknown []source.MemberRef // and the others
@@ -201,7 +202,7 @@ type lateGroup struct {
 type outcome struct {
 	rows       []ImportRow
 	unreadable int
-	seen       map[uuid.UUID]int
+	seen       map[uuid.UUID]spot
 	refs       map[refKey]target
 	late       []source.Record
 	managers   []lateManager
@@ -253,10 +254,15 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 	}
 	var out *outcome
 	err := im.in(ctx, func(tx *Tx) error {
-		out = &outcome{seen: map[uuid.UUID]int{}, refs: map[refKey]target{}}
+		out = &outcome{seen: map[uuid.UUID]spot{}, refs: map[refKey]target{}}
 		var people, teams []source.Record
 		for _, rec := range records {
-			out.warnings = append(out.warnings, rec.Warnings...)
+			for _, w := range rec.Warnings {
+				if rec.Input != "" {
+					w = rec.Input + ": " + w
+				}
+				out.warnings = append(out.warnings, w)
+			}
 			switch {
 			case rec.Err != nil:
 				out.unreadable++
@@ -281,8 +287,8 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 	if err != nil {
 		return err
 	}
-	for id, line := range out.seen {
-		im.seen[id] = line
+	for id, at := range out.seen {
+		im.seen[id] = at
 	}
 	for key, t := range out.refs {
 		im.refs[key] = t
@@ -312,7 +318,26 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 }
 
 func (out *outcome) fail(rec source.Record, err error) {
-	out.rows = append(out.rows, ImportRow{Line: rec.Line, Name: rec.Name, Status: failed, Error: err.Error()})
+	row := ImportRow{Line: rec.Line, Name: rec.Name, Status: failed, Error: err.Error()}
+	if rec.Input != "" {
+		row.Error = rec.Input + ": " + row.Error
+	}
+	out.rows = append(out.rows, row)
+}
+
+// spot is where a record stands: the line, and of several inputs which.
+type spot struct {
+	input string
+	line  int
+}
+
+func spotOf(rec source.Record) spot { return spot{rec.Input, rec.Line} }
+
+func (p spot) String() string {
+	if p.input == "" {
+		return fmt.Sprintf("line %d", p.line)
+	}
+	return fmt.Sprintf("line %d of %s", p.line, p.input)
 }
 
 // maxWarnings keeps a file that is wrong in every row from filling the memory.

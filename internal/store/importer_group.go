@@ -121,7 +121,7 @@ func (im *importer) teams(ctx context.Context, tx *Tx, out *outcome, records []s
 		if rec.Members == nil {
 			out.rows = append(out.rows, row)
 		} else {
-			out.groups = append(out.groups, lateGroup{row: row, id: uuid.MustParse(g.ID), unknown: *rec.Members})
+			out.groups = append(out.groups, lateGroup{row: row, at: spotOf(rec), id: uuid.MustParse(g.ID), unknown: *rec.Members})
 		}
 	}
 	if err := tx.saveGroups(ctx, save); err != nil {
@@ -183,9 +183,9 @@ func (im *importer) team(known knownGroups, out *outcome, rec source.Record) (*g
 		g, status = &groupRow{}, created
 	} else {
 		id := uuid.MustParse(g.ID)
-		for _, seen := range []map[uuid.UUID]int{out.seen, im.seen} {
-			if line, again := seen[id]; again {
-				return nil, "", fmt.Errorf("this is the same group as in line %d", line)
+		for _, seen := range []map[uuid.UUID]spot{out.seen, im.seen} {
+			if at, again := seen[id]; again {
+				return nil, "", fmt.Errorf("this is the same group as in %s", at)
 			}
 		}
 	}
@@ -220,7 +220,7 @@ func (im *importer) team(known knownGroups, out *outcome, rec source.Record) (*g
 	if g.ExternalID != "" {
 		known.external[g.ExternalID] = g
 	}
-	out.seen[uuid.MustParse(g.ID)] = rec.Line
+	out.seen[uuid.MustParse(g.ID)] = spotOf(rec)
 	if rec.Ref != "" {
 		out.refs[keyOf(rec.Ref)] = target{uuid.MustParse(g.ID), directory.KindGroup}
 	}
@@ -355,7 +355,7 @@ func (im *importer) setMembers(ctx context.Context, tx *Tx, g lateGroup) (row Im
 	for _, m := range nest {
 		changed, err := tx.editEdges(ctx, id, []directory.Member{m}, nil)
 		if errors.Is(err, ErrInvalid) {
-			warnings = append(warnings, fmt.Sprintf("line %d: %s", g.row.Line, err))
+			warnings = append(warnings, fmt.Sprintf("%s: %s", g.at, err))
 			continue
 		} else if err != nil {
 			return row, nil, 0, err

@@ -215,8 +215,8 @@ func (b *batch) arrive(a *arrival) error {
 	if u == nil {
 		u = &userRow{User: directory.User{Active: true}}
 		a.status = created
-	} else if line, again := b.seenAt(u.ID); again {
-		return fmt.Errorf("this is the same person as in line %d", line)
+	} else if at, again := b.seenAt(u.ID); again {
+		return fmt.Errorf("this is the same person as in %s", at)
 	}
 	a.u, a.before = u, *u
 	after, err := b.edited(a, *u)
@@ -270,7 +270,7 @@ func (b *batch) note(id string, rec source.Record) {
 	if id == "" {
 		return
 	}
-	b.out.seen[uuid.MustParse(id)] = rec.Line
+	b.out.seen[uuid.MustParse(id)] = spotOf(rec)
 	if rec.Ref != "" {
 		b.out.refs[keyOf(rec.Ref)] = target{uuid.MustParse(id), directory.KindUser}
 	}
@@ -282,13 +282,13 @@ func (b *batch) forget(id string, rec source.Record) {
 	delete(b.out.refs, keyOf(rec.Ref))
 }
 
-func (b *batch) seenAt(id string) (int, bool) {
+func (b *batch) seenAt(id string) (spot, bool) {
 	key := uuid.MustParse(id)
-	if line, ok := b.out.seen[key]; ok {
-		return line, true
+	if at, ok := b.out.seen[key]; ok {
+		return at, true
 	}
-	line, ok := b.im.seen[key]
-	return line, ok
+	at, ok := b.im.seen[key]
+	return at, ok
 }
 
 // identify returns the person that a record is about, nil for somebody new.
@@ -404,7 +404,7 @@ func (b *batch) settle() {
 			holder, rival := b.byName[key], claimed[key]
 			switch {
 			case rival != nil:
-				a.err = fmt.Errorf("line %d gives the same userName to another person", rival.rec.Line)
+				a.err = fmt.Errorf("%s gives the same userName to another person", spotOf(rival.rec))
 			case holder != nil && holder.ID != a.u.ID && !leaving[holder.ID]:
 				a.err = taken(holder)
 			default:

@@ -58,26 +58,27 @@ var others = []struct{ magic, what string }{
 }
 
 // Open returns the people and groups of a file. With format "" the extension of name decides, else what r begins with. The
-// error says what is wrong with the format; what is wrong inside comes with the records.
-func Open(name, format string, r io.Reader) (source.Source, error) {
+// error says what is wrong with the format; what is wrong inside comes with the records. is is the name of the format that
+// the file has.
+func Open(name, format string, r io.Reader) (src source.Source, is string, err error) {
 	start, r, err := look(r)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, "", fmt.Errorf("reading %s: %w", name, err)
 	}
 	for _, o := range others {
 		if bytes.HasPrefix(start, []byte(o.magic)) {
-			return nil, fmt.Errorf("%s is %s", name, o.what)
+			return nil, "", fmt.Errorf("%s is %s", name, o.what)
 		}
 	}
 	text, err := beginning(start)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, "", fmt.Errorf("reading %s: %w", name, err)
 	}
 	f, err := choose(format, strings.ToLower(filepath.Ext(name)), text)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return f.open(r), nil
+	return f.open(r), f.name, nil
 }
 
 // choose returns the format of the given name, or else of the extension, or else of what the text begins with.

@@ -56,13 +56,22 @@ func TestOpen(t *testing.T) {
 		}
 		defer f.Close()
 		for kind, r := range map[string]io.Reader{"file": f, "pipe": iotest.OneByteReader(strings.NewReader(c.in))} {
-			s, err := Open(c.name, c.format, r)
+			s, is, err := Open(c.name, c.format, r)
 			if err != nil {
 				t.Errorf("%s, %q as a %s: %v", c.name, c.in, kind, err)
 				continue
 			}
 			if got := first(t, s); got != "ada" {
 				t.Errorf("%s, %q as a %s: %s", c.name, c.in, kind, got)
+			}
+			want := "csv" // whatever the name says
+			if strings.Contains(c.in, inJSON) {
+				want = "json"
+			} else if strings.Contains(c.in, inLDIF) {
+				want = "ldif"
+			}
+			if is != want {
+				t.Errorf("%s, %q as a %s: is %s, want %s", c.name, c.in, kind, is, want)
 			}
 		}
 	}
@@ -76,11 +85,11 @@ func TestRefused(t *testing.T) {
 		{"people.csv", "", "PK\x03\x04…", `people.csv is an Excel workbook or another archive: save the sheet as "CSV UTF-8"`},
 		{"people.csv.gz", "", "\x1F\x8B…", "people.csv.gz is compressed"},
 	} {
-		if _, err := Open(c.name, c.format, bytes.NewReader([]byte(c.in))); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, _, err := Open(c.name, c.format, bytes.NewReader([]byte(c.in))); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
 	}
-	if _, err := Open("people.csv", "", iotest.ErrReader(os.ErrClosed)); err == nil {
+	if _, _, err := Open("people.csv", "", iotest.ErrReader(os.ErrClosed)); err == nil {
 		t.Error("a reader that fails is no error")
 	}
 }
