@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -94,11 +95,23 @@ func write(s *session, desk desk, name string) (out backedUp, err error) {
 	if err := f.Close(); err != nil {
 		return out, unwritable(name, err)
 	}
-	// A link refuses to replace a file that came meanwhile.
-	if err := os.Link(f.Name(), name); err != nil {
-		return out, unwritable(name, err)
+	return out, appear(f.Name(), name, os.Link)
+}
+
+// appear gives a file that is whole its name, and never replaces another that came meanwhile: a link refuses to. Memory
+// sticks and some shares have no links; there the file is renamed, after one more look.
+func appear(whole, name string, link func(whole, name string) error) error {
+	err := link(whole, name)
+	if err == nil {
+		return os.Remove(whole)
 	}
-	return out, os.Remove(f.Name())
+	if _, missing := os.Lstat(name); !errors.Is(missing, fs.ErrNotExist) {
+		return unwritable(name, err)
+	}
+	if err := os.Rename(whole, name); err != nil {
+		return unwritable(name, err)
+	}
+	return nil
 }
 
 type restoreCmd struct {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector/connectortest"
@@ -195,5 +196,28 @@ func TestNoWrite(t *testing.T) {
 	var errs bytes.Buffer
 	if got := run(t.Context(), []string{"version"}, streams{in: strings.NewReader(""), out: full, err: &errs}); got != 1 || !strings.Contains(errs.String(), "writing the output") {
 		t.Errorf("exit status %d: %s", got, &errs)
+	}
+}
+
+// A backup gets its name on a file system without hard links, too, and replaces nothing there either.
+func TestBackupAppears(t *testing.T) {
+	t.Parallel()
+	none := func(whole, name string) error {
+		return &os.LinkError{Op: "link", Old: whole, New: name, Err: syscall.EPERM}
+	}
+	for how, link := range map[string]func(string, string) error{"links": os.Link, "no links": none} {
+		dir := t.TempDir()
+		whole, name := filepath.Join(dir, "backup.123"), filepath.Join(dir, "backup")
+		for i, text := range []string{"first", "second"} {
+			if err := os.WriteFile(whole, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := appear(whole, name, link); (err == nil) != (i == 0) {
+				t.Errorf("%s, %s: %v", how, text, err)
+			}
+			if b, err := os.ReadFile(name); err != nil || string(b) != "first" {
+				t.Errorf("%s, after the %s: %q, %v", how, text, b, err)
+			}
+		}
 	}
 }

@@ -161,6 +161,7 @@ type importer struct {
 
 	done       int
 	unreadable int                // records that could not be used at all
+	mentioned  map[uuid.UUID]bool // people whom such a record names: they are not gone
 	seen       map[uuid.UUID]spot // users and groups of this input, and where it spoke of them
 	refs       map[refKey]target
 	named      map[uuid.UUID]bool // whom refs has, when that was asked
@@ -202,6 +203,7 @@ type lateGroup struct {
 type outcome struct {
 	rows       []ImportRow
 	unreadable int
+	mentioned  []string
 	seen       map[uuid.UUID]spot
 	refs       map[refKey]target
 	late       []source.Record
@@ -240,6 +242,24 @@ func (im *importer) records(ctx context.Context, src source.Source) error {
 	return flush()
 }
 
+// mention finds the people whom records name that could not be used. Whoever is named is not gone, whatever is wrong with
+// the record.
+func (im *importer) mention(ctx context.Context, tx *Tx, out *outcome, names []string) (err error) {
+	if !im.opts.Full || len(names) == 0 {
+		return nil
+	}
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = directory.Key(name)
+	}
+	out.mentioned, err = collect(one[string])(tx.Query(ctx, `select id from users where source = $3 and external_id in `+tx.in("$1")+` and deleted_at is null
+		union select id from users where user_name_key in `+tx.in("$2")+` and deleted_at is null`, list(names), list(keys), im.opts.Source))
+	if err != nil {
+		return fmt.Errorf("looking for people whose records cannot be used: %w", err)
+	}
+	return nil
+}
+
 // retry brings in what was kept back for another person's name.
 func (im *importer) retry(ctx context.Context) error {
 	late := im.late
@@ -256,6 +276,7 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 	err := im.in(ctx, func(tx *Tx) error {
 		out = &outcome{seen: map[uuid.UUID]spot{}, refs: map[refKey]target{}}
 		var people, teams []source.Record
+		var mentioned []string
 		for _, rec := range records {
 			for _, w := range rec.Warnings {
 				if rec.Input != "" {
@@ -267,11 +288,15 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 			case rec.Err != nil:
 				out.unreadable++
 				out.fail(rec, rec.Err)
+				mentioned = append(mentioned, rec.Name)
 			case rec.Kind == directory.KindGroup:
 				teams = append(teams, rec)
 			default:
 				people = append(people, rec)
 			}
+		}
+		if err := im.mention(ctx, tx, out, mentioned); err != nil {
+			return err
 		}
 		if err := im.people(ctx, tx, out, people, final); err != nil {
 			return err
@@ -303,6 +328,12 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 		im.vacated[keyOf(name)] = name
 	}
 	im.unreadable += out.unreadable
+	for _, id := range out.mentioned {
+		if im.mentioned == nil {
+			im.mentioned = map[uuid.UUID]bool{}
+		}
+		im.mentioned[uuid.MustParse(id)] = true
+	}
 	for _, w := range out.warnings {
 		im.warn(w)
 	}
@@ -553,7 +584,8 @@ func (im *importer) absent(ctx context.Context) error {
 		ids, err := collect(one[string])(tx.Query(ctx, "select id from users where source = $1 and active and deleted_at is null", im.opts.Source))
 		all, gone = len(ids), gone[:0]
 		for _, id := range ids {
-			if _, here := im.seen[uuid.MustParse(id)]; !here {
+			key := uuid.MustParse(id)
+			if _, here := im.seen[key]; !here && !im.mentioned[key] {
 				gone = append(gone, id)
 			}
 		}

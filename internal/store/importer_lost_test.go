@@ -116,3 +116,20 @@ func TestImportRefusedNewcomerIsNobody(t *testing.T) {
 		}
 	})
 }
+
+// Whoever a record names is not gone, even if the record cannot be used and removals are allowed.
+func TestFullImportSparesWhomAnUnusableRecordNames(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		bring(t, s, rows{list: []source.Record{named("ada"), named("bob"), named("cleo", "ext", "c1"), named("eve")}}, store.ImportOptions{}, "4/0/0/0/0")
+		bad := func(name string) source.Record {
+			return source.Record{Name: name, Err: errors.New("column active: wants true or false")}
+		}
+		bring(t, s, rows{list: []source.Record{named("ada"), bad("BOB"), bad("c1")}}, store.ImportOptions{Full: true, AllowRemovals: true}, "0/0/1/1/2")
+		for name, active := range map[string]bool{"ada": true, "bob": true, "cleo": true, "eve": false} {
+			if u, err := s.UserByName(t.Context(), name); err != nil || u.Active != active {
+				t.Errorf("%s is active: %t, want %t, %v", name, u.Active, active, err)
+			}
+		}
+	})
+}

@@ -50,7 +50,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	case have == newest:
 		return nil
 	case s.readOnly && have == 0:
-		return refuse(ErrMissing, "check --database; `muster migrate` makes it Muster's", "there is nothing of Muster in the database")
+		return refuse(ErrMissing, "check "+s.flag()+"; `muster migrate` makes it Muster's, and `muster restore` brings a backup back", "there is nothing of Muster in the database")
 	case s.readOnly:
 		return refuse(ErrOlder, "run `muster migrate` once", "Muster's database has schema %d, and this version of muster needs %d", have, newest)
 	}
@@ -64,6 +64,14 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// flag is how a person says which database is meant.
+func (s *Store) flag() string {
+	if s.Postgres() {
+		return "--database"
+	}
+	return "--data"
 }
 
 // alone runs fn while no other node migrates: the queue's migrations have no lock of their own.

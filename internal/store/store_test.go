@@ -113,6 +113,16 @@ func TestRefusals(t *testing.T) {
 		}
 		refused(t, c, store.ErrDamaged)
 	})
+	t.Run("emptied", func(t *testing.T) {
+		t.Parallel()
+		c := store.Config{Data: t.TempDir()}
+		storetest.Open(t, c).Close()
+		if err := os.Truncate(filepath.Join(c.Data, "muster.db"), 0); err != nil {
+			t.Fatal(err)
+		}
+		c.ReadOnly = true
+		refused(t, c, store.ErrMissing, "check --data", "restore")
+	})
 	t.Run("newer", func(t *testing.T) {
 		t.Parallel()
 		storetest.Configs(t, func(t *testing.T, c store.Config) {
