@@ -116,6 +116,18 @@ func refused(host string, status int, body any, write bool) *Error {
 	return e
 }
 
+// noCollection puts a refusal right that was not about an account, but about all of them: a list, or a create.
+func (e *Error) noCollection(host string) {
+	if e.Status != http.StatusNotFound && e.Status != http.StatusGone || e.Code != CodeHTTP {
+		return
+	}
+	_, said, found := strings.Cut(e.Reason, ": ")
+	e.Reason, e.Advice = host+" has nothing at this address", "Check the endpoint of the connection."
+	if found {
+		e.Reason += ": " + said
+	}
+}
+
 // broken makes the error of a request that got no answer, or not the whole of one. Sent says
 // whether the request had a connection, so that the target may have seen it.
 func broken(ctx context.Context, host string, err error, write, sent bool) *Error {

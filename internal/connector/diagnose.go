@@ -36,6 +36,8 @@ var diagnoses = []struct {
 	{"", CodeTooLarge, DiagnosisNotSCIM, "Enter the target's SCIM endpoint."},
 	{"", CodeNotSCIM, DiagnosisNotSCIM, "Something else than SCIM answers at this address: enter the target's SCIM endpoint."},
 	{Rejected, "", DiagnosisEndpoint, "The target refuses to list users: check the endpoint and its version, and the options of the connection."},
+	{"", CodeServerError, DiagnosisUnreachable, "The target itself failed. Test again later; if it stays, ask whoever runs the target, and check the endpoint's path."},
+	{"", CodeMaintenance, DiagnosisUnreachable, "The target says that it is not available: test again later."},
 	{Canceled, "", DiagnosisUnreachable, "The test was given up before an answer came: test again."},
 	{"", "", DiagnosisUnreachable, "Check the endpoint's name and port, and proxies and firewalls between; if the target is down, test again later."},
 }

@@ -74,6 +74,9 @@ func (c *Client) roundTrip(ctx, attempt context.Context, r Request, at *url.URL,
 	if res.StatusCode/100 != 2 {
 		body, _ := decode(raw) // an unreadable refusal is a refusal all the same
 		failed = refused(c.base.Host, res.StatusCode, body, write)
+		if !strings.Contains(r.Path, "/") {
+			failed.noCollection(c.base.Host)
+		}
 		if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
 			failed.RetryAfter = retryAfter(res.Header, time.Now())
 			if failed.RetryAfter == 0 && res.StatusCode == http.StatusTooManyRequests {

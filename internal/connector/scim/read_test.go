@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -234,6 +235,7 @@ func TestTest(t *testing.T) {
 		"402":         {&connectortest.Fault{Status: 402}, connector.DiagnosisPlan},
 		"403":         {&connectortest.Fault{Status: 403}, connector.DiagnosisScope},
 		"404":         {&connectortest.Fault{Status: 404}, connector.DiagnosisEndpoint},
+		"404 page":    {&connectortest.Fault{Status: 404, Body: "<html>"}, connector.DiagnosisEndpoint},
 		"405":         {&connectortest.Fault{Status: 405}, connector.DiagnosisEndpoint},
 		"400":         {&connectortest.Fault{Status: 400}, connector.DiagnosisEndpoint},
 		"elsewhere":   {&connectortest.Fault{RedirectTo: "https://example.org/"}, connector.DiagnosisEndpoint},
@@ -254,6 +256,12 @@ func TestTest(t *testing.T) {
 			d := b.Connector.Test(t.Context())
 			if d.Code != c.code || d.OK != (c.code == connector.DiagnosisOK) || d.Message == "" || d.Next == "" {
 				t.Errorf("got %+v, want %s", d, c.code)
+			}
+			// Nobody asked about an account, and a target that fails was reached.
+			for of, says := range map[string]string{"404": "has nothing at this address", "404 page": "has nothing at this address", "500": "The target itself failed", "maintenance": "not available"} {
+				if of == name && !strings.Contains(d.Message+d.Next, says) {
+					t.Errorf("%q, %q do not say %q", d.Message, d.Next, says)
+				}
 			}
 			if n := target.Count("", ""); n != 1 {
 				t.Errorf("%d requests, want one", n)
