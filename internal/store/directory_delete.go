@@ -63,9 +63,13 @@ func (tx *Tx) membershipsOf(ctx context.Context, id string) error {
 	return nil
 }
 
-// reportsOf tells the feed that the reports of a person have their manager back, or none any more.
-func (tx *Tx) reportsOf(ctx context.Context, id string) error {
-	reports, err := collect(one[string])(tx.Query(ctx, "select id from users where manager_id = $1 and deleted_at is null", id))
+// reportsOf tells the feed that the reports of people have their managers back, or none any more, or managers of another
+// name: mappings and filters know a manager by the userName.
+func (tx *Tx) reportsOf(ctx context.Context, ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	reports, err := collect(one[string])(tx.Query(ctx, "select id from users where manager_id in "+tx.in("$1")+" and deleted_at is null", list(ids)))
 	for _, r := range reports {
 		tx.changed(ChangedUser, r, "")
 	}

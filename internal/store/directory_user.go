@@ -172,6 +172,9 @@ func (s *Store) CreateUser(ctx context.Context, by Actor, e UserEdit) (directory
 			if err := tx.membershipsOf(ctx, row.ID); err != nil {
 				return u, err
 			}
+			if err := tx.reportsOf(ctx, row.ID); err != nil {
+				return u, err
+			}
 		}
 		if err := tx.joinReports(ctx, []*userRow{row}); err != nil {
 			return u, err
@@ -252,6 +255,9 @@ func (s *Store) UpdateUser(ctx context.Context, by Actor, id string, e UserEdit)
 		}
 		if row.UserName != before.UserName {
 			if err := tx.joinReports(ctx, []*userRow{row}); err != nil {
+				return err
+			}
+			if err := tx.reportsOf(ctx, row.ID); err != nil {
 				return err
 			}
 		}

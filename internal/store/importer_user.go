@@ -459,15 +459,23 @@ func (b *batch) save(ctx context.Context) error {
 	if err := b.tx.joinReports(ctx, named); err != nil {
 		return fmt.Errorf("finding the reports of new people: %w", err)
 	}
+	var managers []string // who are there again, or have another name
 	for _, a := range b.arrivals {
-		if a.err == nil && !a.before.Deleted.IsZero() {
+		if a.err != nil || a.status == created {
+			continue
+		}
+		back := !a.before.Deleted.IsZero()
+		if back {
 			if err := b.tx.membershipsOf(ctx, a.u.ID); err != nil {
 				return err
 			}
-			if err := b.tx.reportsOf(ctx, a.u.ID); err != nil {
-				return err
-			}
 		}
+		if back || a.u.UserName != a.before.UserName {
+			managers = append(managers, a.u.ID)
+		}
+	}
+	if err := b.tx.reportsOf(ctx, managers...); err != nil {
+		return err
 	}
 	return b.saveGroups(ctx)
 }
