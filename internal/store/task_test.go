@@ -287,3 +287,25 @@ func TestUploadsGo(t *testing.T) {
 		}
 	})
 }
+
+// A cycle that somebody began by hand, and whose process was killed, stands in the audit log as interrupted; one that began by itself does not.
+func TestInterruptedCycle(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		app := application("App")
+		_, err := s.SaveApplication(ctx, admin, app)
+		must(t)(err)
+		byHand := &store.Cycle{AppID: app.ID, Type: "incremental", State: "running", Initiator: "ada"}
+		must(t)(s.NewCycle(ctx, byHand))
+		must(t)(s.NewCycle(ctx, &store.Cycle{AppID: app.ID, Type: "reconcile", State: "running", Initiator: store.ByItself}))
+		for range 2 {
+			_, _, err = s.RecoverOperations(ctx, app.ID)
+			must(t)(err)
+		}
+		list, err := s.AuditLog(ctx, store.AuditQuery{Action: "sync"})
+		if err != nil || len(list) != 1 || list[0].Actor != "ada" || list[0].Name != app.Name || list[0].After["cycle"] != byHand.ID || list[0].After["interrupted"] != true {
+			t.Errorf("the audit log says %+v, %v", list, err)
+		}
+	})
+}
