@@ -42,15 +42,27 @@ func TestTwoAdministratorsAtOnce(t *testing.T) {
 	first.sees("Saved.")
 	second.fill("Grace before a removal", "48h")
 	second.click("Save")
-	second.sees("has been changed by somebody else meanwhile")
-	if p := application().Provisioning; time.Duration(p.Interval) != 20*time.Minute || p.Grace != 0 {
+	second.sees("Saved.") // they changed different things: both stay
+	if p := application().Provisioning; time.Duration(p.Interval) != 20*time.Minute || time.Duration(p.Grace) != 48*time.Hour {
 		t.Fatalf("interval %v, grace %v", p.Interval, p.Grace)
 	}
-	second.fill("Grace before a removal", "48h") // what is there now is shown, and the change can be repeated
+	for _, v := range []*visitor{first, second} {
+		v.open("/applications/slack/provisioning")
+	}
+	first.fill("Interval of cycles", "30m")
+	first.fill("or past", "77")
+	first.click("Save")
+	first.sees("Saved.")
+	second.fill("Interval of cycles", "40m")
 	second.click("Save")
+	second.sees("Somebody else has changed this meanwhile: interval")
+	if p := application().Provisioning; time.Duration(p.Interval) != 30*time.Minute {
+		t.Fatalf("the interval is %v: it was put over the other one", p.Interval)
+	}
+	second.click("Save") // what they typed stands there still, and they have been told
 	second.sees("Saved.")
-	if p := application().Provisioning; time.Duration(p.Interval) != 20*time.Minute || time.Duration(p.Grace) != 48*time.Hour {
-		t.Errorf("interval %v, grace %v", p.Interval, p.Grace)
+	if p := application().Provisioning; time.Duration(p.Interval) != 40*time.Minute || p.Hold.Max != 77 {
+		t.Errorf("interval %v, hold %+v", p.Interval, p.Hold)
 	}
 
 	// A token that nobody can read is a change too.
@@ -61,7 +73,7 @@ func TestTwoAdministratorsAtOnce(t *testing.T) {
 	first.sees("Next: Test Connection.")
 	second.fill("Authorization token", slackemulator.DefaultToken)
 	second.clickIn(`//section[@id="connection"]`, "Save")
-	second.sees("has been changed by somebody else meanwhile")
+	second.sees("Somebody else has changed this meanwhile: credentials")
 
 	// Rows of mappings move when one is removed: the second one's would be another one's place.
 	for _, v := range []*visitor{first, second} {

@@ -85,17 +85,28 @@ func (c *console) saveProvisioning(rq *request) error {
 	if err != nil {
 		return err
 	}
-	err = rq.desk.EditApplication(rq.Context(), app.ID, get("version"), secretsOf(get, kindOfAuth(app.Connection.Auth)), func(app *provision.Application) error {
-		return settingsOf(app, get)
-	})
+	save := func(version string, typed func(string) string) error {
+		return rq.desk.EditApplication(rq.Context(), app.ID, version, secretsOf(typed, kindOfAuth(app.Connection.Auth)), func(app *provision.Application) error {
+			return settingsOf(app, typed)
+		})
+	}
+	typed, clash := get, []string(nil)
+	if err = save(get("version"), get); admin.Explain(err) != nil && admin.Explain(err).Code == string(store.ErrChanged) {
+		if typed, clash, err = merged(app, get, err); err == nil {
+			var now string
+			if now, err = rq.desk.Version(rq.Context(), app); err == nil {
+				err = save(now, typed)
+			}
+		}
+	}
 	if err != nil {
 		v, verr := rq.provisioningView(c)
 		if verr != nil {
 			return verr
 		}
-		v.Problem = admin.Explain(err)
-		if v.Problem.Code != string(store.ErrChanged) { // what is there now is shown then, and not what was typed over something older
-			v.Values = get
+		v.Problem, v.Values = admin.Explain(err), typed
+		if len(clash) > 0 {
+			v.Problem = &admin.Problem{Message: "Somebody else has changed this meanwhile: " + strings.Join(clash, ", "), Next: "yours stands there still; saving again puts it in place of theirs. What only they changed is kept"}
 		}
 		rq.show(422, provisioningPage(v))
 		return nil
@@ -285,6 +296,14 @@ func (v provisioningView) shown(name, have string) string {
 		return v.Values(name)
 	}
 	return have
+}
+
+// ticked is what a box that is ticked, or not, sends.
+func ticked(is bool) string {
+	if is {
+		return "on"
+	}
+	return ""
 }
 
 // words writes a duration or a percentage as the form does.
