@@ -67,6 +67,48 @@ func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate,
 			return err
 		}
 	}
+	return r.recognise(ctx, kind, need)
+}
+
+// recognise finds out which references of the accounts that were matched mean what is wanted already: a target shows a
+// manager by the account, and the directory knows the person. Managers are matched before their reports.
+func (r *run) recognise(ctx context.Context, kind directory.Kind, matched []*candidate) error {
+	paths := r.app.program(kind).References()
+	if len(paths) == 0 {
+		return nil
+	}
+	each := func(do func(a *provision.Candidate, path, shown, want string)) {
+		for _, c := range matched {
+			a := c.Match.Account
+			if a == nil || c.failure != nil {
+				continue
+			}
+			for _, path := range paths {
+				shown, _ := a.Values[path].(string)
+				if want, _ := c.Want[path].(string); shown != "" && want != "" {
+					do(a, path, shown, want)
+				}
+			}
+		}
+	}
+	var linked []string // to accounts already, if to any
+	each(func(_ *provision.Candidate, _, shown, want string) {
+		if r.claims[shown] != want {
+			linked = append(linked, want)
+		}
+	})
+	accounts, err := r.engine.Store.AccountsOf(ctx, r.app.ID, linked)
+	if err != nil {
+		return err
+	}
+	each(func(a *provision.Candidate, path, shown, want string) {
+		if r.claims[shown] == want || accounts[want] == shown {
+			if a.Refers == nil {
+				a.Refers = attr.Set{}
+			}
+			a.Refers[path] = want
+		}
+	})
 	return nil
 }
 
@@ -378,8 +420,12 @@ func (r *run) present(ctx context.Context, c *candidate) (found, add []provision
 		return nil, c.Members.Add, nil
 	}
 	there := make(map[string]bool, len(c.Match.Account.Members))
+	claimed := map[string]bool{} // users whose account, which a plan would adopt and nothing links yet, is there
 	for _, id := range c.Match.Account.Members {
 		there[id] = true
+		if user := r.claims[id]; user != "" && r.preview {
+			claimed[user] = true
+		}
 	}
 	ids := make([]string, len(c.Members.Add))
 	for i, m := range c.Members.Add {
@@ -390,7 +436,7 @@ func (r *run) present(ctx context.Context, c *candidate) (found, add []provision
 		return nil, nil, err
 	}
 	for _, m := range c.Members.Add {
-		if id := accounts[m.ID]; id != "" && there[id] {
+		if id := accounts[m.ID]; id != "" && there[id] || claimed[m.ID] {
 			found = append(found, m)
 		} else {
 			add = append(add, m)

@@ -1,8 +1,10 @@
 package cycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -95,6 +97,9 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		waiting = nil
 	}
 	rows = r.movers(rows)
+	if err := r.nameBefore(ctx, rows); err != nil {
+		return err
+	}
 	if err := r.storeBehind(ctx, rows, replaced, adopts, waiting); err != nil {
 		return err
 	}
@@ -107,6 +112,39 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			r.rows[row.ID] = row
 		}
 	}
+	return nil
+}
+
+// nameBefore adds the names of those whom references named before, who are shown beside those whom they name now.
+func (r *run) nameBefore(ctx context.Context, rows []*store.Operation) error {
+	var ids []string
+	each := func(do func(row *store.Operation, id, user string)) {
+		for _, row := range rows {
+			for _, e := range row.Edits {
+				if id, ok := e.Old.(string); ok && id != "" && row.Names[id] == "" && slices.Contains(row.References, e.Path) {
+					do(row, id, cmp.Or(r.claims[id], id)) // of an account that is adopted, whose it is
+				}
+			}
+		}
+	}
+	each(func(_ *store.Operation, _, user string) { ids = append(ids, user) })
+	if len(ids) == 0 {
+		return nil
+	}
+	names, err := r.engine.Store.UserNames(ctx, ids)
+	if err != nil {
+		return err
+	}
+	each(func(row *store.Operation, id, user string) {
+		if names[user] == "" {
+			return
+		}
+		row.Names = maps.Clone(row.Names)
+		if row.Names == nil {
+			row.Names = map[string]string{}
+		}
+		row.Names[id] = names[user]
+	})
 	return nil
 }
 
@@ -176,7 +214,9 @@ func (r *run) adoption(c *candidate, op *provision.Operation) *store.Link {
 		l.Wanted[e.Path] = e.Old
 	}
 	for _, path := range op.References {
-		delete(l.Wanted, path) // the account's own value is an account id
+		if c.Match.Account.Refers[path] == nil {
+			delete(l.Wanted, path) // the account's own value is an account id
+		}
 	}
 	return l
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -130,7 +131,12 @@ func decideNewcomer(o Object, op *Operation) {
 		op.Origin = Created
 		how = fmt.Sprintf("finds account %s of an earlier create that ended without an answer", found.Name)
 	}
-	op.Edits = adoptionEdits(found.Values, o.Want)
+	have := found.Values
+	if len(found.Refers) > 0 {
+		have = have.Clone()
+		maps.Copy(have, found.Refers)
+	}
+	op.Edits = adoptionEdits(have, o.Want)
 	switch {
 	case !found.Active:
 		op.set(Enable, Matched, how+" and is deactivated there: it is switched on again")

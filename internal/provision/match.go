@@ -12,6 +12,7 @@ type Candidate struct {
 	ID, Name     string
 	Active       bool
 	Values       attr.Set
+	Refers       attr.Set // references among Values that are known to mean what is wanted, as directory ids
 	Protected    string
 	LinkedTo     string // name of the directory object that the account is linked to, "" for none
 	Members      []string

@@ -27,6 +27,19 @@ func (s *Store) NameOf(ctx context.Context, kind directory.Kind, id string) (str
 	})
 }
 
+// UserNames returns the userNames of people by id, of those who have been deleted too.
+func (s *Store) UserNames(ctx context.Context, ids []string) (map[string]string, error) {
+	return read(ctx, s, func(tx *Tx) (map[string]string, error) {
+		hits, err := collect(func(row scanner) (h [2]string, err error) { return h, row.Scan(&h[0], &h[1]) })(tx.Query(ctx,
+			"select id, user_name from users where id in "+tx.in("$1"), list(ids)))
+		names := make(map[string]string, len(hits))
+		for _, h := range hits {
+			names[h[0]] = h[1]
+		}
+		return names, err
+	})
+}
+
 // UserByName returns the person that somebody means by a userName, an e-mail address or an id. The
 // error says when there is none, with near names, or when the name fits two. A deleted person is
 // found by id alone.
