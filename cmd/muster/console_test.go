@@ -342,7 +342,7 @@ func slackByOAuth(t *testing.T, keyboard bool) {
 	v.sees("guest@example.org was added.")
 
 	// Add from the gallery, assign with roles.
-	v.open("/applications/gallery")
+	v.open("/gallery")
 	v.click("Add Slack")
 	v.click("Add")
 	v.sees("slack was added.")

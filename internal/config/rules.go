@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
@@ -219,6 +220,10 @@ func applicationName(v any) (string, string) {
 		return fmt.Sprintf("a name of at most %d characters", maxName), ""
 	case strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/\n\t"):
 		return "a name without slashes, tabs and line breaks that begins with no dash", ""
+	case name == "." || name == "..":
+		return "a name other than . and .., which stand for something else in the address of a page", ""
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "a name of characters that can be seen", ""
 	}
 	return "", ""
 }

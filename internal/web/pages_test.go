@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -338,5 +339,23 @@ func TestPagesSayItOnce(t *testing.T) {
 	r := b.visit("/applications/target/plan", nil).says(t, 200, "Held because ").says(t, 200, "user19")
 	if n := strings.Count(r.text, "are more than"); n != 1 {
 		t.Errorf("it says %d times why it is held", n)
+	}
+}
+
+// Whatever an application may be called, its pages are reached by that name.
+func TestEveryNameHasItsPages(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := h.people()[admin.Admin]
+	for _, name := range []string{"gallery", "new", "add", "authorized", "test", "a?b#c", "50%", "%2e%2e", "x;y", "Personal ä ö", "<b>", `"`, "'", `a\b`} {
+		at := b.visit("/applications", url.Values{"template": {"scim2"}, "name": {name}}).header.Get("Location")
+		b.visit(at, nil).says(t, 200, "Synchronization Details").says(t, 200, "<h1>"+html.EscapeString(name)+"</h1>")
+		for _, tab := range []string{"/assignments", "/provisioning", "/mappings", "/plan", "/accounts", "/failures", "/drift"} {
+			b.visit(at+tab, nil).says(t, 200, html.EscapeString(name))
+		}
+		h.as(admin.Reader, http.MethodGet, "/api/v1/applications/"+url.PathEscape(name), "").want(t, 200)
+	}
+	for _, name := range []string{".", "..", "a/b", "\u200b", "a\u202eb"} {
+		b.visit("/applications", url.Values{"template": {"scim2"}, "name": {name}}).says(t, 422, "nothing was changed")
 	}
 }

@@ -38,9 +38,9 @@ func (c *console) gallery(rq *request) error {
 func (c *console) newApplication(rq *request) error {
 	t, err := gallery.Lookup(rq.FormValue("template"))
 	if err != nil {
-		return rq.done("/applications/gallery", "There is no such template: choose one here.")
+		return rq.done("/gallery", "There is no such template: choose one here.")
 	}
-	return rq.ok(newApplicationPage(rq.page.titled("Add "+t.Title, crumb{"Applications", "/applications"}, crumb{"Gallery", "/applications/gallery"}), t, t.Name, nil))
+	return rq.ok(newApplicationPage(rq.page.titled("Add "+t.Title, crumb{"Applications", "/applications"}, crumb{"Gallery", "/gallery"}), t, t.Name, nil))
 }
 
 func (c *console) addApplication(rq *request) error {

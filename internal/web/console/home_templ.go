@@ -64,7 +64,7 @@ func homePage(p page, status admin.Status) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else if len(status.Applications) == 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<section class=\"card\"><h2>Begin here</h2><p>Muster keeps the accounts in your applications exactly as your directory says. Three steps:</p><ol><li><a href=\"/import\">Import people</a> from a CSV or an LDIF file, or <a href=\"/users/new\">add somebody</a>.</li><li><a href=\"/applications/gallery\">Add an application</a>, Slack for instance, and connect it.</li><li>Link a group to it, look at the plan, and switch provisioning on.</li></ol></section>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<section class=\"card\"><h2>Begin here</h2><p>Muster keeps the accounts in your applications exactly as your directory says. Three steps:</p><ol><li><a href=\"/import\">Import people</a> from a CSV or an LDIF file, or <a href=\"/users/new\">add somebody</a>.</li><li><a href=\"/gallery\">Add an application</a>, Slack for instance, and connect it.</li><li>Link a group to it, look at the plan, and switch provisioning on.</li></ol></section>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -64,7 +64,7 @@ func outboundPage(p page, status admin.Status) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.may(admin.Admin) {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<a class=\"button\" href=\"/applications/gallery\">Add an application</a>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<a class=\"button\" href=\"/gallery\">Add an application</a>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

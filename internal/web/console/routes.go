@@ -57,8 +57,8 @@ var routes = []route{
 	{pattern: "POST /import/{id}", role: admin.Admin, nav: "import", do: (*console).importRun},
 
 	{pattern: "GET /applications", role: admin.Reader, nav: "applications", do: (*console).applications},
-	{pattern: "GET /applications/gallery", role: admin.Reader, nav: "applications", do: (*console).gallery},
-	{pattern: "GET /applications/new", role: admin.Admin, nav: "applications", do: (*console).newApplication},
+	{pattern: "GET /gallery", role: admin.Reader, nav: "applications", do: (*console).gallery},
+	{pattern: "GET /gallery/add", role: admin.Admin, nav: "applications", do: (*console).newApplication},
 	{pattern: "POST /applications", role: admin.Admin, nav: "applications", do: (*console).addApplication},
 	{pattern: "GET /applications/{app}", role: admin.Reader, nav: "applications", do: (*console).application},
 	{pattern: "GET /applications/{app}/details", role: admin.Reader, nav: "applications", do: (*console).details},
