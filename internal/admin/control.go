@@ -23,7 +23,7 @@ func (d *Desk) Start(ctx context.Context, name string) (Control, error) {
 	return d.switched(ctx, name, "on")
 }
 
-// Stop switches the provisioning of an application off. A cycle that runs ends at the next object: what
+// Stop switches the provisioning of an application off. A cycle that runs ends at the next object, whoever began it: what
 // is under way is recorded, and the rest stays due.
 func (d *Desk) Stop(ctx context.Context, name string) (Control, error) {
 	return d.switched(ctx, name, "off")
@@ -38,6 +38,12 @@ func (d *Desk) switched(ctx context.Context, name, status string) (Control, erro
 	changed, err := d.store.SaveApplication(ctx, d.by, app)
 	if err != nil {
 		return Control{}, err
+	}
+	if status == "off" {
+		// Also one that was begun by hand, and while it is off.
+		if err := d.store.EndCycle(ctx, app.ID); err != nil {
+			return Control{}, err
+		}
 	}
 	resumed := false
 	if status == "on" {

@@ -196,42 +196,53 @@ func TestConfigurationChangesDuringAShortCycle(t *testing.T) {
 	})
 }
 
-// Who stops or pauses an application means whatever runs, also what somebody began by hand. What is begun by hand while it rests
-// goes on.
-func TestPauseEndsACycleByHand(t *testing.T) {
-	t.Parallel()
-	onEach(t, func(w *world) {
-		names := w.people("p", 100)
-		w.app.Provisioning.Scope = "all"
-		var writes atomic.Int64
-		open := make(chan struct{})
-		w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-			if r.Method == http.MethodPost && writes.Add(1) > 20 {
-				<-open
-			}
-			next.ServeHTTP(rw, r)
+// Who stops or pauses an application means whatever runs, also what somebody began by hand, be it while the application is off. What
+// is begun by hand afterwards goes on.
+func TestEndsACycleByHand(t *testing.T) {
+	for name, x := range map[string]struct {
+		status string
+		end    func(w *world) error
+		why    store.Halt
+	}{
+		"paused":            {"on", func(w *world) error { return w.store.Pause(t.Context(), by, w.app, time.Time{}) }, store.Paused},
+		"switched off":      {"on", func(w *world) error { w.app.Provisioning.Status = "off"; w.save(); return nil }, store.Off},
+		"stopped while off": {"off", func(w *world) error { return w.store.EndCycle(t.Context(), w.app.ID) }, store.Off},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(w *world) {
+				names := w.people("p", 100)
+				w.app.Provisioning.Scope, w.app.Provisioning.Status = "all", x.status
+				var writes atomic.Int64
+				open := make(chan struct{})
+				w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					if r.Method == http.MethodPost && writes.Add(1) > 20 {
+						<-open
+					}
+					next.ServeHTTP(rw, r)
+				})
+				w.save()
+				ended := make(chan error, 1)
+				go func() { _, err := w.trySync(); ended <- err }()
+				w.until("it is in the middle", func() bool { return writes.Load() > 20 })
+				if err := x.end(w); err != nil {
+					w.t.Fatal(err)
+				}
+				time.AfterFunc(time.Second, func() { close(open) }) // long after it was noticed
+				var halted *cycle.ErrHalted
+				if err := <-ended; !errors.As(err, &halted) || halted.Why != x.why {
+					w.t.Errorf("it ended with %v", err)
+				}
+				if n := writes.Load(); n > 60 {
+					w.t.Errorf("%d of 100 accounts were made all the same", n)
+				}
+				w.sync()
+				if n := len(w.target.UserIDs()); n != len(names) || writes.Load() != 100 {
+					w.t.Errorf("%d accounts by %d requests", n, writes.Load())
+				}
+			})
 		})
-		w.on()
-		ended := make(chan error, 1)
-		go func() { _, err := w.trySync(); ended <- err }()
-		w.until("it is in the middle", func() bool { return writes.Load() > 20 })
-		<-time.After(600 * time.Millisecond) // it has looked whether it may run
-		if err := w.store.Pause(w.t.Context(), by, w.app, time.Time{}); err != nil {
-			w.t.Fatal(err)
-		}
-		time.AfterFunc(time.Second, func() { close(open) })
-		var halted *cycle.ErrHalted
-		if err := <-ended; !errors.As(err, &halted) || halted.Why != store.Paused {
-			w.t.Errorf("it ended with %v", err)
-		}
-		if n := writes.Load(); n > 60 {
-			w.t.Errorf("%d of 100 accounts were made all the same", n)
-		}
-		w.sync()
-		if n := len(w.target.UserIDs()); n != len(names) || writes.Load() != 100 {
-			w.t.Errorf("%d accounts by %d requests", n, writes.Load())
-		}
-	})
+	}
 }
 
 // A restart beside a running cycle is not undone by that cycle's end.

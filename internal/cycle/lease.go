@@ -47,7 +47,6 @@ type hold struct {
 	drop   context.CancelFunc
 	done   chan struct{}
 	byHand bool
-	ran    bool // by itself, when it was looked last
 
 	renewed  atomic.Pointer[time.Time] // when the last renewal that succeeded was asked for
 	renewing sync.Mutex                // one request asks for all that wait
@@ -128,14 +127,11 @@ func (h *hold) keep() {
 	}
 }
 
-// mayGoOn ends the cycle when it may not go on: its application was deleted or given another configuration, or does not run by itself
-// any more. What is run by hand while the application rests goes on.
+// mayGoOn ends the cycle when it may not go on: it was stopped, its application was deleted or given another configuration, or, unless it is
+// run by hand, does not run by itself any more.
 func (h *hold) mayGoOn() {
-	switch why, err := h.engine.Store.MayGoOn(h.open, h.app); {
-	case err != nil: // it is asked again
-	case why == store.Runs:
-		h.ran = true
-	case !h.byHand, h.ran, why == store.Deleted, why == store.Reconfigured:
+	why, ends, err := h.engine.Store.MayGoOn(h.open, h.app, h.holder)
+	if err == nil && (ends || why != store.Runs && !h.byHand) { // else it is asked again
 		h.stop(&ErrHalted{App: h.app.Name, Why: why})
 	}
 }

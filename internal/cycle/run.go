@@ -453,7 +453,7 @@ func (r *run) stillAsConfigured(ctx context.Context) error {
 	if r.opts.Object != "" {
 		return nil // it takes nothing for done but itself
 	}
-	why, err := r.engine.Store.MayGoOn(ctx, &r.app.Application)
+	why, _, err := r.engine.Store.MayGoOn(ctx, &r.app.Application, r.holder)
 	if err == nil && (why == store.Reconfigured || why == store.Deleted) {
 		err = &ErrHalted{App: r.app.Name, Why: why}
 	}

@@ -161,6 +161,9 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 		}
 		_, err = tx.Exec(ctx, "update applications set name = $1, name_key = $2, template = $3, config = $4, modified_at = $5, trouble = null, status = $6, run_every = $7, reconcile_every = $8 where id = $9",
 			append([]any{app.Name, directory.Key(app.Name), app.Template, config, now}, append(schedule(app), app.ID)...)...)
+		if err == nil && before.Provisioning.Status == "on" && app.Provisioning.Status != "on" {
+			err = tx.endCycle(ctx, app.ID)
+		}
 		if err == nil && !bytes.Equal(deciding(before), deciding(app)) {
 			err = tx.due(ctx, app.ID, []dueObject{{"all", dueEverything}}, "the configuration changed")
 		}

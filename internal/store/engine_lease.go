@@ -19,7 +19,8 @@ func (s *Store) Lease(ctx context.Context, appID, holder, node string, holds tim
 			return err
 		}
 		_, err = tx.Exec(ctx, `insert into leases (app_id, holder, node, expires_at) values ($1, $2, $3, $4)
-			on conflict (app_id) do update set holder = excluded.holder, node = excluded.node, expires_at = excluded.expires_at
+			on conflict (app_id) do update set holder = excluded.holder, node = excluded.node, expires_at = excluded.expires_at,
+				ends = leases.ends and leases.holder = excluded.holder
 			where leases.holder = excluded.holder or leases.expires_at < $5 or $6 and leases.holder not like $7`,
 			appID, holder, node, now+holds.Milliseconds(), now, tx.s.pool == nil, s.instance+"/%")
 		if err != nil {
@@ -56,6 +57,16 @@ func (s *Store) EndOwedLeases(ctx context.Context) {
 			s.owed.Delete(holder)
 		}
 	}
+}
+
+// EndCycle has the cycle of an application that runs just now end at the next object, if there is one.
+func (s *Store) EndCycle(ctx context.Context, appID string) error {
+	return s.Write(ctx, func(tx *Tx) error { return tx.endCycle(ctx, appID) })
+}
+
+func (tx *Tx) endCycle(ctx context.Context, appID string) error {
+	_, err := tx.Exec(ctx, `update leases set ends = $1 where app_id = $2`, true, appID)
+	return err
 }
 
 // mustHold refuses who has not got an application's lease any more. Until the transaction has ended nobody else gets it.

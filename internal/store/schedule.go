@@ -119,6 +119,7 @@ const (
 	Deleted Halt = "the application was deleted"
 	Off     Halt = "provisioning was switched off"
 	Paused  Halt = "provisioning was paused"
+	Stopped Halt = "somebody has stopped it"
 	// Reconfigured ends a cycle of any kind: the next one does what is due by the new configuration.
 	Reconfigured Halt = "its configuration was changed"
 )
@@ -143,13 +144,18 @@ func (s *Store) MayRun(ctx context.Context, appID string) (Halt, error) {
 	})
 }
 
-// MayGoOn says whether a cycle that works with a configuration of an application may go on.
-func (s *Store) MayGoOn(ctx context.Context, app *provision.Application) (Halt, error) {
+// MayGoOn says whether a cycle that works with a configuration of an application, under the lease of a holder, may go on, and
+// whether somebody wants it ended that does not run by itself either.
+func (s *Store) MayGoOn(ctx context.Context, app *provision.Application, holder string) (why Halt, ends bool, err error) {
 	works, err := working(app)
 	if err != nil {
-		return Runs, err
+		return Runs, false, err
 	}
 	now, err := read(ctx, s, func(tx *Tx) (*provision.Application, error) {
+		err := tx.QueryRow(ctx, "select exists (select 1 from leases where app_id = $1 and holder = $2 and ends)", app.ID, s.instance+"/"+holder).Scan(&ends)
+		if err != nil {
+			return nil, err
+		}
 		a, err := scanApplication(tx.QueryRow(ctx, "select id, name, template, config from applications where id = $1", app.ID))
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, nil
@@ -158,14 +164,17 @@ func (s *Store) MayGoOn(ctx context.Context, app *provision.Application) (Halt, 
 	})
 	switch {
 	case err != nil:
-		return Runs, err
+		return Runs, false, err
 	case now == nil:
-		return Deleted, nil
+		return Deleted, true, nil
 	}
 	if is, err := working(now); err != nil || is != works {
-		return Reconfigured, err
+		return Reconfigured, true, err
 	}
-	return s.MayRun(ctx, app.ID)
+	if why, err = s.MayRun(ctx, app.ID); why == Runs && ends {
+		why = Stopped
+	}
+	return why, ends, err
 }
 
 // working is the part of an application's configuration that a cycle works with.
@@ -207,6 +216,9 @@ func (s *Store) Pause(ctx context.Context, by Actor, app *provision.Application,
 	return s.Write(ctx, func(tx *Tx) error {
 		if _, err := tx.Exec(ctx, "update applications set paused_at = $1, paused_until = $2 where id = $3", tx.now(), millis(until), app.ID); err != nil {
 			return fmt.Errorf("pausing %s: %w", app.Name, err)
+		}
+		if err := tx.endCycle(ctx, app.ID); err != nil {
+			return fmt.Errorf("ending the cycle of %s: %w", app.Name, err)
 		}
 		after := map[string]any{"paused": true}
 		if !until.IsZero() {
