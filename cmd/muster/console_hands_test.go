@@ -123,13 +123,22 @@ func TestSilentServer(t *testing.T) {
 	t.Parallel()
 	w := withRecords(t)
 	var down atomic.Bool
-	g := w.through(func(*http.Request) bool { return !down.Load() })
+	var used atomic.Int32 // requests that look as if somebody were there
+	g := w.through(func(r *http.Request) bool {
+		if r.Header.Get("HX-Request") != "" && r.Header.Get("Muster-Again") == "" {
+			used.Add(1)
+		}
+		return !down.Load()
+	})
 	v := visit(t, g.URL)
 	v.open("/logs?live=on")
 	down.Store(true)
 	v.sees("Muster does not answer.")
 	down.Store(false)
 	v.run("waiting for an answer", chromedp.WaitNotPresent("#silent", chromedp.ByQuery))
+	if n := used.Load(); n > 0 {
+		t.Errorf("%d requests of the page itself keep its session alive", n)
+	}
 }
 
 // The switch of colours offers the other ones, also when the system has chosen.

@@ -142,7 +142,16 @@ const via = "console"
 
 // Visitor returns who holds a session, or a [*Refusal].
 func (g *Gate) Visitor(ctx context.Context, session string) (Visitor, error) {
-	s, a, err := g.store.SessionOf(ctx, session, g.idle)
+	return g.inside(ctx, session, true)
+}
+
+// Watcher is [Gate.Visitor] for what a page asks again by itself: a browser that is left open is not used by that.
+func (g *Gate) Watcher(ctx context.Context, session string) (Visitor, error) {
+	return g.inside(ctx, session, false)
+}
+
+func (g *Gate) inside(ctx context.Context, session string, used bool) (Visitor, error) {
+	s, a, err := g.store.SessionOf(ctx, session, g.idle, used)
 	if errors.Is(err, store.ErrNotFound) {
 		return Visitor{}, &Refusal{Reason: "You are not signed in", Next: "Sign in to go on.", Err: err}
 	}

@@ -12,7 +12,7 @@ import (
 type AccountQuery struct {
 	Kind   directory.Kind
 	Search string // as for [UserQuery], or an account's id or name; of groups in their names; "" for all
-	State  string // active, disabled, failed, parked; "" for all
+	State  string // active, disabled; "" for all
 	After  string // where the page before ended, "" for the first
 	Limit  int    // 0 is 100
 }
@@ -29,8 +29,6 @@ var accountStates = map[string]string{
 	"":         "",
 	"active":   " and l.enabled",
 	"disabled": " and not l.enabled",
-	"failed":   " and l.object_id in (select object_id from escrow where app_id = $1 and type = $2 and not parked)",
-	"parked":   " and l.object_id in (select object_id from escrow where app_id = $1 and type = $2 and parked)",
 }
 
 // Accounts returns a page of the accounts that an application is linked to, by the names of their
@@ -83,11 +81,7 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 	if err != nil {
 		return nil, "", err
 	}
-	by := "object_name"
-	if q.State == "failed" || q.State == "parked" {
-		by += " || ''" // so that the few are looked up and sorted, and not found by walking over all
-	}
-	where, args := "app_id = $1 and type = $2 and ("+by+", object_id) > ($3, $4)"+state, []any{appID, string(q.Kind), name, id, q.Limit + 1}
+	where, args := "app_id = $1 and type = $2 and (object_name, object_id) > ($3, $4)"+state, []any{appID, string(q.Kind), name, id, q.Limit + 1}
 	if q.Search != "" {
 		search, err := pattern(q.Search)
 		if err != nil {
@@ -96,7 +90,7 @@ func (tx *Tx) listedLinks(ctx context.Context, appID string, q AccountQuery, sta
 		args = append(args, search)
 		where += ` and (lower(object_name) like $6 escape '\' or lower(account_name) like $6 escape '\')`
 	}
-	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links l where `+where+` order by `+by+`, object_id limit $5`, args...)
+	links, err = rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links l where `+where+` order by object_name, object_id limit $5`, args...)
 	if len(links) > q.Limit {
 		links = links[:q.Limit]
 		last := links[q.Limit-1]

@@ -82,8 +82,8 @@ func (s *Store) BeginSession(ctx context.Context, by Actor, a Administrator, n S
 }
 
 // SessionOf returns the session and the administrator of what a browser holds, and notes that it was
-// used. One that has expired, and one that nobody used for longer than idle, is [ErrNotFound].
-func (s *Store) SessionOf(ctx context.Context, token string, idle time.Duration) (n Session, a Administrator, err error) {
+// used, unless a page asks again by itself and nobody need be there. One that has expired, and one that nobody used for longer than idle, is [ErrNotFound].
+func (s *Store) SessionOf(ctx context.Context, token string, idle time.Duration, used bool) (n Session, a Administrator, err error) {
 	if token == "" {
 		return n, a, refuse(ErrNotFound, "", "nobody is signed in")
 	}
@@ -101,7 +101,7 @@ func (s *Store) SessionOf(ctx context.Context, token string, idle time.Duration)
 	if err != nil {
 		return n, a, fmt.Errorf("looking for a session: %w", err)
 	}
-	if now.Sub(n.Seen) < sessionSeen || s.write == nil {
+	if !used || now.Sub(n.Seen) < sessionSeen || s.write == nil {
 		return n, a, nil
 	}
 	n.Seen = now

@@ -101,8 +101,8 @@ var pages = []struct {
 		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser, State: "disabled"})
 		return err
 	}), "links_disabled", false},
-	{"accounts that failed", ask(func(t *testing.T, s *Store) error {
-		_, _, err := s.Accounts(t.Context(), "a", AccountQuery{Kind: directory.KindUser, State: "parked"})
+	{"the accounts of what fails", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Failures(t.Context(), "a", FailureQuery{})
 		return err
 	}), "sqlite_autoindex_links_1 (app_id=? AND type=? AND object_id=?)", true},
 	{"accounts of people by name", ask(func(t *testing.T, s *Store) error {

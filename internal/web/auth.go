@@ -9,6 +9,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/web/account"
 )
 
 // Principal is who sends a request.
@@ -67,7 +68,8 @@ func PrincipalOf(ctx context.Context) *Principal {
 // token was revoked or has expired, their session has ended, their role is another. Work that they began goes on.
 func (s *Server) whileAdmitted(ctx context.Context, r *http.Request, need admin.Role) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	again := r.WithContext(context.WithValue(ctx, noteKey{}, &note{})) // the request's own note is about its beginning
+	again := r.Clone(context.WithValue(ctx, noteKey{}, &note{})) // the request's own note is about its beginning
+	again.Header.Set(account.AgainHeader, "yes")
 	go func() {
 		t := time.NewTicker(s.requestTime / 6)
 		defer t.Stop()

@@ -359,3 +359,22 @@ func TestEveryNameHasItsPages(t *testing.T) {
 		b.visit("/applications", url.Values{"template": {"scim2"}, "name": {name}}).says(t, 422, "nothing was changed")
 	}
 }
+
+// A browser that is left open on a page which asks again by itself is signed out as if nobody were there.
+func TestLookingAgainKeepsNobodySignedIn(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := h.people()[admin.Reader]
+	for range 3 { // used, it stays
+		h.clock.advance(6 * time.Hour)
+		b.visit("/", nil).says(t, 200, "Home")
+	}
+	again := []string{"HX-Request", "true", "HX-Target", "standing", "HX-Current-URL", h.url + "/users", "Muster-Again", "yes"}
+	h.clock.advance(6 * time.Hour)
+	b.visit("/", nil, again...).says(t, 200, "standing")
+	h.clock.advance(3 * time.Hour)
+	if r := b.visit("/", nil, again...); r.status != 401 || r.header.Get("HX-Redirect") != "/signin?next=%2Fusers" {
+		t.Errorf("%d to %q", r.status, r.header.Get("HX-Redirect"))
+	}
+	b.visit("/", nil).sent(t, "/signin")
+}

@@ -51,8 +51,14 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeH
 // Visitor returns who is signed in in the browser that sends a request. Nobody is a
 // [*signin.Refusal].
 func (p *Pages) Visitor(r *http.Request) (signin.Visitor, error) {
+	if r.Header.Get(AgainHeader) != "" {
+		return p.Gate.Watcher(r.Context(), p.cookie(r, sessionCookie))
+	}
 	return p.Gate.Visitor(r.Context(), p.cookie(r, sessionCookie))
 }
+
+// AgainHeader is on requests that a page sends again and again by itself: they keep no session alive.
+const AgainHeader = "Muster-Again"
 
 // request is one visit.
 type request struct {

@@ -70,6 +70,11 @@ document.addEventListener("htmx:afterSettle", () => {
   place = null;
 });
 
+// A page that asks again by itself says so: a browser that was left open is signed out in time all the same.
+document.addEventListener("htmx:configRequest", (e) => {
+  if ((e.detail.elt.getAttribute("hx-trigger") || "").startsWith("every")) e.detail.headers["Muster-Again"] = "yes";
+});
+
 // Whoever looks at a page that asks again by itself is told when nobody answers: what it shows may be old.
 function silent(is) {
   const said = document.getElementById("silent");
