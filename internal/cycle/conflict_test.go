@@ -71,3 +71,43 @@ func TestAccountThatStandsInTheWay(t *testing.T) {
 		}
 	}
 }
+
+// Whoever comes back under a name that another account has is let in all the same, under the old one; the name stays due, and
+// is told of.
+func TestReturnUnderATakenName(t *testing.T) {
+	for _, how := range []string{"returns", "switched off there"} {
+		t.Run(how, func(t *testing.T) {
+			w := onSQLite(t)
+			w.app.Provisioning.Drift.Accounts = "repair"
+			small(w)
+			id := w.target.UserID("ada")
+			w.target.AddUser(map[string]any{"userName": "countess", "active": true, "emails": []any{map[string]any{"value": "c@elsewhere.example", "type": "work", "primary": true}}})
+			if how == "returns" {
+				w.off("ada")
+				w.sync()
+				w.set("ada", "active", true, "userName", "countess", "title", "Countess")
+				w.sync()
+			} else {
+				w.target.EditUser(id, func(doc map[string]any) { doc["active"] = false })
+				w.set("ada", "userName", "countess", "title", "Countess")
+				w.sync(reconciling)
+			}
+			if doc := w.target.User(id); doc["active"] != true || doc["userName"] != "ada" {
+				t.Errorf("she is locked out: %v", doc)
+			}
+			if p := w.stands(); p.Escrow != 1 {
+				t.Errorf("escrow: %d, want her name in it", p.Escrow)
+			}
+			// The name is free: the rest follows.
+			w.target.RemoveUser(w.target.UserID("countess"))
+			w.sync()
+			if doc := w.target.User(id); doc["userName"] != "countess" || doc["title"] != "Countess" || doc["active"] != true {
+				t.Errorf("what was due did not follow: %v", doc)
+			}
+			if p := w.stands(); p.Escrow != 0 {
+				t.Errorf("escrow: %d", p.Escrow)
+			}
+			w.again()
+		})
+	}
+}

@@ -40,6 +40,9 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 			return r.lookAndRetry(ctx, w, refs, e, false)
 		}
 		e = r.whoHas(ctx, w, e)
+		if f, on := r.enabledAlone(ctx, w, refs, e); on {
+			return f
+		}
 	case connector.Unavailable:
 		if e.Paused() {
 			// Nothing was sent, and nothing is wrong with the object.
@@ -107,6 +110,38 @@ func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connecto
 		}
 	}
 	return e
+}
+
+// enabledAlone switches an account on without what else was to be changed, where that is what the target refuses: nobody
+// stays locked out because another has their name. The rest stays due, and fails by itself.
+func (r *run) enabledAlone(ctx context.Context, w *work, refs resolved, e *connector.Error) (finished, bool) {
+	if w.Action != provision.Enable || len(w.Edits) == 0 {
+		return finished{}, false
+	}
+	row, alone := *w.Operation, *w
+	row.Edits, row.Want = nil, w.Want.Clone()
+	for _, edit := range w.Edits {
+		row.Want[edit.Path] = edit.Old
+	}
+	alone.Operation = &row
+	change := r.change(&alone, refs)
+	out, err := r.app.target.Connector.Write(ctx, change)
+	r.count(out.Requests)
+	if err != nil {
+		return finished{}, false
+	}
+	f := r.accepted(ctx, &alone, change, out, refs)
+	problem := problemOf(e)
+	escrow := r.failed(w, problem, false).Escrow
+	results := []*store.Result{&f.result}
+	if f.check != nil {
+		results = append(results, &f.check.result)
+	}
+	for _, res := range results {
+		res.Escrow, res.Resolved = escrow, false
+		res.Op.Status, res.Op.Error = "warning", &problem
+	}
+	return f, true
 }
 
 // lockedOut tells a 403 for one object from credentials that may do nothing any more: when even
