@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/connector/connectortest"
 	"github.com/muster-id/muster/internal/cycle"
 )
@@ -224,5 +225,27 @@ func TestComesBackByItself(t *testing.T) {
 		if w.account(n)["title"] != "x" {
 			t.Errorf("%s was not updated", n)
 		}
+	}
+}
+
+// What put an application into quarantine and what keeps it there have one name where they are one cause, and say what to do: a second
+// name would be told to people as a second cause.
+func TestProbesNameTheSameCause(t *testing.T) {
+	for status, code := range map[int]string{http.StatusUnauthorized: connector.DiagnosisToken, http.StatusBadGateway: connector.DiagnosisUnreachable} {
+		t.Run(code, func(t *testing.T) {
+			w := onSQLite(t)
+			w.people("p", 20)
+			w.app.Provisioning.Scope = "all"
+			w.save()
+			w.target.Fail(connectortest.Fault{Status: status, Times: -1})
+			for _, when := range []string{"at first", "after a probe"} {
+				if r, err := w.trySync(); err != nil || r.Stopped == nil {
+					t.Fatalf("%s: it went on: %+v, %v", when, r, err)
+				}
+				if q := w.stands().Quarantine; q == nil || q.Code != code || q.Next == "" {
+					t.Errorf("%s: quarantine %+v, want %s", when, q, code)
+				}
+			}
+		})
 	}
 }

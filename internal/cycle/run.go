@@ -1,6 +1,7 @@
 package cycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -377,7 +378,7 @@ func (r *run) probe(ctx context.Context) error {
 		return nil
 	}
 	if d := r.app.target.Connector.Test(ctx); !d.OK {
-		r.stopped, r.rule = diagnosed(d), "the probe failed"
+		r.stopped, r.rule = diagnosed(d), probeFailed
 	}
 	return nil
 }
@@ -471,6 +472,9 @@ func recording(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }
 
+// probeFailed is the rule by which an application stays in quarantine.
+const probeFailed = "the probe failed"
+
 func (r *run) quarantine(ctx context.Context) error {
 	p, err := r.engine.Store.Standing(ctx, r.app.ID)
 	if err != nil {
@@ -478,6 +482,11 @@ func (r *run) quarantine(ctx context.Context) error {
 	}
 	now := r.engine.Store.Now()
 	q := &store.Quarantine{Since: now, Code: r.stopped.Code, Reason: r.stopped.Error(), Rule: r.rule, Next: r.stopped.Advice, Attempts: 1, Exchange: r.stopped.Exchange}
+	if r.rule != probeFailed {
+		// In the words of the probes that follow: what is one cause is told once.
+		d := connector.Diagnose(r.stopped)
+		q.Code, q.Next = d.Code, cmp.Or(q.Next, d.Next)
+	}
 	if p.Quarantine != nil {
 		q.Since, q.Attempts = p.Quarantine.Since, p.Quarantine.Attempts+1
 	}
