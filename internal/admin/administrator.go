@@ -97,11 +97,17 @@ func LinkURL(base, token string) string { return base + "/link/" + token }
 
 // SetAdministratorRole gives somebody another role and ends their sessions. The last owner stays one.
 func (d *Desk) SetAdministratorRole(ctx context.Context, name string, role Role) (store.Administrator, error) {
+	return d.SetAdministratorRoleIf(ctx, "", name, role)
+}
+
+// SetAdministratorRoleIf is [Desk.SetAdministratorRole] while their rights are at a version that match names, as If-Match writes
+// them: what another owner has changed meanwhile is not written over. "" asks for nothing.
+func (d *Desk) SetAdministratorRoleIf(ctx context.Context, match, name string, role Role) (store.Administrator, error) {
 	role, err := ParseRole(string(role))
 	if err != nil {
 		return store.Administrator{}, err
 	}
-	return d.store.SetAdministratorRole(ctx, d.by, name, string(role))
+	return d.store.SetAdministratorRoleIf(ctx, d.by, match, name, string(role))
 }
 
 // DisableAdministrator keeps somebody out and ends their sessions, or lets them in again. The last owner

@@ -29,6 +29,15 @@ type Administrator struct {
 	SignedIn      *time.Time `json:"last_sign_in"` // null before the first time
 }
 
+// Version names what another owner may have changed of somebody's rights since they were read, as an entity tag.
+func (a Administrator) Version() string {
+	state := a.Role
+	if a.Disabled {
+		state += " disabled"
+	}
+	return `"` + state + `"`
+}
+
 // CanSignIn reports whether there is a way in: somebody invited has none until they follow the link, and
 // without local sign-in single sign-on alone is one.
 func (a Administrator) CanSignIn(local bool) bool {
@@ -164,10 +173,27 @@ func (tx *Tx) addAdministrator(ctx context.Context, by Actor, a Administrator, p
 // SetAdministratorRole gives somebody another role and ends their sessions: rights that are taken
 // are gone at once. The last owner stays one.
 func (s *Store) SetAdministratorRole(ctx context.Context, by Actor, name, role string) (Administrator, error) {
+	return s.SetAdministratorRoleIf(ctx, by, "", name, role)
+}
+
+// SetAdministratorRoleIf is [Store.SetAdministratorRole] while their rights are at a version that match names, as If-Match writes
+// them, see [Administrator.Version]: an edit over that of another owner is refused. "" asks for nothing.
+func (s *Store) SetAdministratorRoleIf(ctx context.Context, by Actor, match, name, role string) (Administrator, error) {
 	return write(ctx, s, func(tx *Tx) (Administrator, error) {
+		if err := tx.LockSettings(ctx); err != nil {
+			return Administrator{}, err
+		}
 		a, err := tx.administrator(ctx, name)
-		if err != nil || a.Role == role {
+		if err != nil {
 			return a, err
+		}
+		if match != "" {
+			if err := sameVersion(match, a.Version(), "what "+a.Name+" may do"); err != nil {
+				return a, err
+			}
+		}
+		if a.Role == role {
+			return a, nil
 		}
 		if err := tx.mustLeaveOwner(ctx, a, "stay owner"); err != nil {
 			return a, err

@@ -38,3 +38,27 @@ func TestAdministratorsOverTheAPI(t *testing.T) {
 	h.as(admin.Owner, http.MethodDelete, "/api/v1/administrators/grace@example.org", "").want(t, 200)
 	h.as(admin.Owner, http.MethodGet, "/api/v1/administrators/grace@example.org", "").want(t, http.StatusNotFound, "not_found")
 }
+
+// Two owners who look at the same rights do not overwrite each other: the second one is told, over the API and in the console.
+func TestTwoOwnersGiveRights(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.join("ada", admin.Owner)
+	const path = "/api/v1/administrators/grace@example.org"
+	made := h.as(admin.Owner, http.MethodPost, "/api/v1/administrators", `{"name":"grace@example.org","role":"operator"}`).want(t, http.StatusCreated)
+	id := made.doc["id"].(string)
+	read := h.as(admin.Owner, http.MethodGet, path, "").want(t, 200).header.Get("ETag")
+	next := h.as(admin.Owner, http.MethodPatch, path, `{"role":"admin"}`, "If-Match", read).want(t, 200).header.Get("ETag")
+	h.as(admin.Owner, http.MethodPatch, path, `{"role":"reader"}`, "If-Match", read).want(t, 412, "changed")
+	if role := h.as(admin.Owner, http.MethodGet, path, "").want(t, 200).doc["role"]; role != "admin" {
+		t.Errorf("the second one made them a %s", role)
+	}
+	b := h.browser()
+	b.enter("ada")
+	if text := b.visit("/administrators/"+id+"/role", url.Values{"role": {"reader"}, "version": {read}}).text; !strings.Contains(text, "changed by somebody else") {
+		t.Errorf("the console says %s", text)
+	}
+	h.as(admin.Owner, http.MethodPost, path+"/disable", "").want(t, 200)
+	h.as(admin.Owner, http.MethodPatch, path, `{"role":"reader"}`, "If-Match", next).want(t, 412, "changed")
+	h.as(admin.Owner, http.MethodPatch, path, `{"role":"reader"}`).want(t, 200)
+}

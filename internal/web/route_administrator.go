@@ -14,6 +14,14 @@ type AdministratorPath struct {
 	Admin string `path:"admin" doc:"Name or id."`
 }
 
+// rights answers with somebody and the version of what they may do.
+func rights(a store.Administrator, err error) (*setting[store.Administrator], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &setting[store.Administrator]{ETag: a.Version(), Body: a}, nil
+}
+
 func (s *Server) administrators() {
 	route(s, operation(http.MethodGet, "/administrators", "list-administrators", "List administrators"),
 		func(ctx context.Context, d *admin.Desk, _ *none) (*answer[api.Administrators], error) {
@@ -25,16 +33,17 @@ func (s *Server) administrators() {
 			return answered(d.AddAdministrator(ctx, in.Body.Name, admin.Role(in.Body.Role)))
 		}, created, onceSecret)
 	route(s, operation(http.MethodGet, "/administrators/{admin}", "show-administrator", "Show an administrator"),
-		func(ctx context.Context, d *admin.Desk, in *AdministratorPath) (*answer[store.Administrator], error) {
-			return answered(d.Administrator(ctx, in.Admin))
+		func(ctx context.Context, d *admin.Desk, in *AdministratorPath) (*setting[store.Administrator], error) {
+			return rights(d.Administrator(ctx, in.Admin))
 		})
 	route(s, operation(http.MethodPatch, "/administrators/{admin}", "set-administrator-role", "Give an administrator another role; their sessions end"),
 		func(ctx context.Context, d *admin.Desk, in *struct {
 			AdministratorPath
+			Match
 			Body api.Role
 		},
-		) (*answer[store.Administrator], error) {
-			return answered(d.SetAdministratorRole(ctx, in.Admin, admin.Role(in.Body.Role)))
+		) (*setting[store.Administrator], error) {
+			return rights(d.SetAdministratorRoleIf(ctx, in.IfMatch, in.Admin, admin.Role(in.Body.Role)))
 		})
 	for action, disabled := range map[string]bool{"disable": true, "enable": false} {
 		summary := map[bool]string{true: "Keep an administrator out; their sessions end", false: "Let an administrator in again"}[disabled]

@@ -75,7 +75,7 @@ func versioned(doc api.Resource, err error) (*resource, error) {
 
 // setting is an output about a setting, with the version that an edit of it names in If-Match.
 type setting[T any] struct {
-	ETag string `header:"ETag" doc:"The version of what PUT replaces: an edit that names it in If-Match is refused when somebody else was faster."`
+	ETag string `header:"ETag" doc:"The version of what can be edited: an edit that names it in If-Match is refused when somebody else was faster."`
 	Body T
 }
 

@@ -88,7 +88,7 @@ func (c *console) refused(rq *request, err error) error {
 }
 
 func (c *console) setRole(rq *request) error {
-	a, err := rq.desk.SetAdministratorRole(rq.Context(), rq.PathValue("id"), admin.Role(rq.PostFormValue("role")))
+	a, err := rq.desk.SetAdministratorRoleIf(rq.Context(), rq.PostFormValue("version"), rq.PathValue("id"), admin.Role(rq.PostFormValue("role")))
 	if err != nil {
 		return c.refused(rq, err)
 	}
