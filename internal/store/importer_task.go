@@ -51,18 +51,8 @@ func (im *importer) standing(managers []lateManager, groups []lateGroup) importe
 // begin lets everybody know of the import: when its process dies somebody else says in the audit log how much is in.
 func (im *importer) begin(ctx context.Context) error {
 	im.task = &Task{Kind: taskImport, Subject: im.id, By: im.opts.Actor, Progress: "{}", Detail: jsonText(im.standing(nil, nil))}
-	if im.opts.Full {
-		// Each of two that say who is all there is would deactivate those whom only the other one names.
-		im.task.Subject = "all of " + im.opts.Source
-		if _, err := im.s.EndLostTasks(ctx); err != nil {
-			return err
-		}
-	}
-	if begun, err := im.s.BeginTask(ctx, im.task); err != nil {
+	if _, err := im.s.BeginTask(ctx, im.task); err != nil {
 		return err
-	} else if !begun {
-		im.task = nil
-		return refuse(ErrBusy, "import again when it has ended; one whose process died counts as ended after 15 s", "another full import of %s is under way", im.opts.Source)
 	}
 	living, quiet := context.WithCancel(ctx)
 	im.quiet = quiet
