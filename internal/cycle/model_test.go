@@ -375,10 +375,11 @@ func (m *model) passed(sure, whole bool) {
 		if !sure || p.rejected {
 			next |= p.may
 		}
-		if in, _ := m.in(p); in && p.may&foreignOff != 0 && (!sure || m.blocked[p]) {
+		in, _ := m.in(p)
+		if in && p.may&foreignOff != 0 && (!sure || m.blocked[p]) {
 			next |= off // it is theirs, and switching it on failed: whoever leaves now leaves it like any other
 		}
-		if in, _ := m.in(p); p.undone {
+		if p.undone {
 			next |= none | on | off | foreignOn | foreignOff
 		} else {
 			next |= may(p.turned, in, none|off)

@@ -31,8 +31,8 @@ type count[V any] struct {
 type snapshot[V any] struct {
 	value   V
 	notable int64
-	at      time.Time     // when counting began
-	good    time.Duration // from its end
+	at      time.Time     // when it had been counted
+	good    time.Duration // from then on
 }
 
 // Of returns what is remembered under a key, or counts it; notable is [Store.Notable] before that. The value is shared: nobody

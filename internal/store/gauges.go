@@ -127,7 +127,7 @@ func scanGauges(now time.Time) func(scanner) (AppGauges, error) {
 }
 
 // LinkedAccounts counts the linked accounts of each application, by its name. It goes through all of
-// them: ask now and then.
+// them: let [Counted] remember them.
 func (s *Store) LinkedAccounts(ctx context.Context) (map[string]int, error) {
 	type count struct {
 		app string
