@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -49,10 +50,30 @@ func (im *importer) standing(managers []lateManager, groups []lateGroup) importe
 }
 
 // begin lets everybody know of the import: when its process dies somebody else says in the audit log how much is in.
+//
+// A full import says who is all there, and of two at once each would deactivate those whom only the other one names. The last one
+// is the truth: it ends the one before, whether that lives or died, at that one's next slice.
 func (im *importer) begin(ctx context.Context) error {
-	im.task = &Task{Kind: taskImport, Subject: im.id, By: im.opts.Actor, Progress: "{}", Detail: jsonText(im.standing(nil, nil))}
-	if _, err := im.s.BeginTask(ctx, im.task); err != nil {
+	im.task = &Task{ID: newID(), Kind: taskImport, Subject: im.id, By: im.opts.Actor, Begun: im.s.Now(), Progress: "{}", Detail: jsonText(im.standing(nil, nil))}
+	if im.opts.Full {
+		im.task.Subject = "all of " + im.opts.Source
+	}
+	err := im.s.Write(ctx, func(tx *Tx) error {
+		overtaken, err := rowsOf(ctx, tx, scanTask, "update tasks set ended_at = $1, problem = $2, subject = id where kind = $3 and subject = $4 and ended_at is null returning "+taskColumns+", true",
+			millis(im.s.Now()), taskOvertaken, taskImport, im.task.Subject)
+		if err != nil {
+			return err
+		}
+		for _, t := range overtaken {
+			if err := tx.auditImport(ctx, t, true); err != nil {
+				return err
+			}
+		}
+		_, err = tx.beginTask(ctx, im.task)
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("beginning an import: %w", err)
 	}
 	living, quiet := context.WithCancel(ctx)
 	im.quiet = quiet
@@ -76,8 +97,8 @@ func (im *importer) live(ctx context.Context) {
 	}
 }
 
-// note keeps in a transaction how much is in when it is through. An import that others have taken for dead ends here: it may have
-// been begun anew meanwhile, from a file that says otherwise.
+// note keeps in a transaction how much is in when it is through. An import that others have taken for dead, or have overtaken, ends
+// here: the file that came after it may say otherwise.
 func (im *importer) note(ctx context.Context, tx *Tx, in imported) error {
 	if im.task == nil {
 		return nil
@@ -90,10 +111,18 @@ func (im *importer) note(ctx context.Context, tx *Tx, in imported) error {
 	if err != nil {
 		return fmt.Errorf("noting how much is in: %w", err)
 	}
-	if n == 0 {
-		return refuse(ErrBusy, "import it again: that does the rest", "the import gave no sign of life for too long, and was taken for dead")
+	if n == 1 {
+		return nil
 	}
-	return nil
+	var problem sql.NullString
+	if err := tx.QueryRow(ctx, "select max(problem) from tasks where id = $1", im.task.ID).Scan(&problem); err != nil {
+		return fmt.Errorf("asking who has ended the import: %w", err)
+	}
+	if problem.String == taskOvertaken {
+		return refuse(ErrBusy, "look whose file is right, and import that one again when the other one has ended",
+			"another full import of %s was begun meanwhile, and says who is all there: this one deactivates nobody", im.opts.Source)
+	}
+	return refuse(ErrBusy, "import it again: that does the rest", "the import gave no sign of life for too long, and was taken for dead")
 }
 
 // end records what the import has changed, also when it was ended early: what came before is in.

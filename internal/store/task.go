@@ -44,6 +44,9 @@ const (
 // taskImport is the kind of the task that every import is, whoever began it. The others are those of the callers.
 const taskImport = "import"
 
+// taskOvertaken is the problem of a full import that ended because another one of its source was begun.
+const taskOvertaken = "overtaken"
+
 // lostTask is the condition for a task that has died, for tx.lostArgs from $1 on. On an embedded database another
 // process is a dead one.
 const lostTask = `ended_at is null and ($2 and instance <> $3 or not $2 and beat_at < $1)`
