@@ -76,7 +76,7 @@ func (s *Schedule) attend(ctx context.Context, appID string) (again bool, err er
 	if why != store.Runs || progress.Quarantine != nil && !probeDue(progress.Quarantine, now) {
 		return e.Store.Attended(ctx, appID)
 	}
-	app, err := e.Store.Application(ctx, appID)
+	app, err := e.Store.BareApplication(ctx, appID)
 	if err != nil {
 		return false, err
 	}

@@ -103,7 +103,7 @@ func (e *Engine) Run(ctx context.Context, app *provision.Application, opts Optio
 			return report, err
 		}
 		// Whoever asked wants what is due by the configuration as it is.
-		if app, err = e.Store.Application(ctx, app.ID); err != nil {
+		if app, err = e.Store.BareApplication(ctx, app.ID); err != nil {
 			return nil, err
 		}
 	}

@@ -22,7 +22,10 @@ func (s *Store) Applications(ctx context.Context) ([]*provision.Application, err
 
 // Applications is [Store.Applications] within a transaction.
 func (tx *Tx) Applications(ctx context.Context) ([]*provision.Application, error) {
-	apps, err := tx.applications(ctx, "", nil...)
+	apps, err := tx.bareApplications(ctx, "")
+	if err == nil {
+		err = tx.addAssignments(ctx, apps...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the applications: %w", err)
 	}
@@ -36,10 +39,28 @@ func (s *Store) Application(ctx context.Context, name string) (*provision.Applic
 
 // Application is [Store.Application] within a transaction.
 func (tx *Tx) Application(ctx context.Context, name string) (*provision.Application, error) {
+	app, err := tx.bareApplication(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.addAssignments(ctx, app); err != nil {
+		return nil, fmt.Errorf("reading application %s: %w", name, err)
+	}
+	return app, nil
+}
+
+// BareApplication is [Store.Application] without its assignments, of which there may be ten thousand: the engine asks
+// the database whom they concern. It is for reading only: saved, it would take all of them away.
+func (s *Store) BareApplication(ctx context.Context, name string) (*provision.Application, error) {
+	return read(ctx, s, func(tx *Tx) (*provision.Application, error) { return tx.bareApplication(ctx, name) })
+}
+
+// bareApplication is [Tx.Application] without its assignments, of which there may be ten thousand.
+func (tx *Tx) bareApplication(ctx context.Context, name string) (*provision.Application, error) {
 	var apps []*provision.Application
 	var err error
 	if storable(name) {
-		apps, err = tx.applications(ctx, "where name_key = $1 or id = $2", directory.Key(name), name)
+		apps, err = tx.bareApplications(ctx, "where name_key = $1 or id = $2", directory.Key(name), name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading application %s: %w", name, err)
@@ -62,20 +83,20 @@ func (tx *Tx) Application(ctx context.Context, name string) (*provision.Applicat
 	return nil, refuse(ErrNotFound, next, "there is no application %s", name)
 }
 
-func (tx *Tx) applications(ctx context.Context, where string, args ...any) ([]*provision.Application, error) {
-	apps, err := collect(scanApplication)(tx.Query(ctx, "select id, name, template, config from applications "+where+" order by name_key", args...))
-	if err != nil || len(apps) == 0 {
-		return apps, err
-	}
+func (tx *Tx) bareApplications(ctx context.Context, where string, args ...any) ([]*provision.Application, error) {
+	return collect(scanApplication)(tx.Query(ctx, "select id, name, template, config from applications "+where+" order by name_key", args...))
+}
+
+func (tx *Tx) addAssignments(ctx context.Context, apps ...*provision.Application) error {
 	ids := make([]string, len(apps))
 	for i, a := range apps {
 		ids[i] = a.ID
 	}
-	assignments, err := tx.assignments(ctx, ids)
+	assignments, err := tx.assignments(ctx, ids, "")
 	for _, a := range apps {
 		a.Assignments = assignments[a.ID]
 	}
-	return apps, err
+	return err
 }
 
 func scanApplication(row scanner) (*provision.Application, error) {
@@ -131,7 +152,10 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 	if err != nil {
 		return false, err
 	}
-	rivals, err := tx.applications(ctx, "where name_key = $1 or id = $2", directory.Key(app.Name), app.ID)
+	rivals, err := tx.bareApplications(ctx, "where name_key = $1 or id = $2", directory.Key(app.Name), app.ID)
+	if err == nil {
+		err = tx.addAssignments(ctx, rivals...)
+	}
 	if err != nil {
 		return false, fmt.Errorf("reading application %s: %w", app.Name, err)
 	}
@@ -212,7 +236,10 @@ func appDocument(app *provision.Application) map[string]any {
 // target stay as they are; the provisioning log stays until its time is over.
 func (s *Store) DeleteApplication(ctx context.Context, by Actor, id string) error {
 	return s.Write(ctx, func(tx *Tx) error {
-		apps, err := tx.applications(ctx, "where id = $1", id)
+		apps, err := tx.bareApplications(ctx, "where id = $1", id)
+		if err == nil {
+			err = tx.addAssignments(ctx, apps...)
+		}
 		if err != nil {
 			return err
 		}
@@ -246,7 +273,7 @@ func (tx *Tx) forget(ctx context.Context, id string) error {
 // it ran. It does nothing while the application is there.
 func (s *Store) ForgetApplication(ctx context.Context, id string) error {
 	return s.Write(ctx, func(tx *Tx) error {
-		apps, err := tx.applications(ctx, "where id = $1", id)
+		apps, err := tx.bareApplications(ctx, "where id = $1", id)
 		if err != nil || len(apps) > 0 {
 			return err
 		}

@@ -137,6 +137,19 @@ func TestSavingAnApplicationAsksForThoseConcerned(t *testing.T) {
 				t.Errorf("%s: due (-want +got):\n%s", step.what, diff)
 			}
 		}
+		// Of ten thousand assignments the audit log keeps the one that is made or taken away.
+		assigned := func(docs ...map[string]any) (n []int) {
+			for _, doc := range docs {
+				list, _ := doc["assignments"].([]any)
+				n = append(n, len(list))
+			}
+			return n
+		}
+		entries, err := s.AuditLog(ctx, store.AuditQuery{Action: "assign", Limit: 2})
+		must(t)(err)
+		if made, taken := assigned(entries[1].Before, entries[1].After), assigned(entries[0].Before, entries[0].After); !slices.Equal(made, []int{0, 1}) || !slices.Equal(taken, []int{1, 0}) {
+			t.Errorf("the audit log has %v assignments before and after one was made, and %v where it was taken away", made, taken)
+		}
 		if _, err := s.SaveApplication(ctx, admin, application("APP")); !errors.Is(err, store.ErrExists) {
 			t.Errorf("a second application of one name: %v", err)
 		}

@@ -14,11 +14,15 @@ import (
 // defaultRole is the role of an assignment that names none.
 const defaultRole = "User"
 
-// assignments returns the assignments of applications, groups first, by name.
-func (tx *Tx) assignments(ctx context.Context, apps []string) (map[string][]provision.Assignment, error) {
+// assignments returns the assignments of applications, groups first, by name: all of them, or that of one user or group.
+func (tx *Tx) assignments(ctx context.Context, apps []string, subject string) (map[string][]provision.Assignment, error) {
 	type row struct {
 		app string
 		provision.Assignment
+	}
+	where, args := "a.app_id in "+tx.in("$1"), []any{list(apps)}
+	if subject != "" {
+		where, args = where+" and a.subject_type in ('user', 'group') and a.subject_id = $2", append(args, subject)
 	}
 	rows, err := collect(func(r scanner) (x row, err error) {
 		var user, group sql.NullString
@@ -34,7 +38,7 @@ func (tx *Tx) assignments(ctx context.Context, apps []string) (map[string][]prov
 	})(tx.Query(ctx, `select a.app_id, a.subject_type, a.subject_id, a.role, u.user_name, g.display_name from assignments a
 		left join users u on a.subject_type = 'user' and u.id = a.subject_id and u.deleted_at is null
 		left join groups g on a.subject_type = 'group' and g.id = a.subject_id and g.deleted_at is null
-		where a.app_id in `+tx.in("$1"), list(apps)))
+		where `+where, args...))
 	if err != nil {
 		return nil, fmt.Errorf("reading the assignments: %w", err)
 	}
@@ -95,21 +99,21 @@ func (tx *Tx) Resolve(ctx context.Context, a *provision.Assignment) error {
 	return nil
 }
 
-// assign makes the assignments of an application exactly those of want, and asks the next cycle to
-// look at the people of those that came, went or got another role.
+// assign puts the assignments of want in the place of those of have, and asks the next cycle to look at the people of those that came,
+// went or got another role. The audit log keeps these alone: it would fill with the others, however many there are.
 func (tx *Tx) assign(ctx context.Context, by Actor, appID, appName string, have, want []provision.Assignment) (bool, error) {
 	wanted := map[string]provision.Assignment{}
 	for _, a := range want {
 		wanted[a.ID] = a
 	}
-	var touched []provision.Assignment
+	var gone, come []provision.Assignment
 	for _, a := range have {
 		w, stays := wanted[a.ID]
 		if stays && w.Role == a.Role {
 			delete(wanted, a.ID)
 			continue
 		}
-		touched = append(touched, a)
+		gone = append(gone, a)
 		if stays {
 			continue
 		}
@@ -120,11 +124,11 @@ func (tx *Tx) assign(ctx context.Context, by Actor, appID, appName string, have,
 	var rows [][]any
 	for _, a := range want {
 		if _, is := wanted[a.ID]; is {
-			touched = append(touched, a)
+			come = append(come, a)
 			rows = append(rows, []any{appID, string(a.Kind), a.ID, a.Role, tx.now()})
 		}
 	}
-	if len(touched) == 0 {
+	if len(gone)+len(come) == 0 {
 		return false, nil
 	}
 	err := tx.insert(ctx, "assignments", []string{"app_id", "subject_type", "subject_id", "role", "created_at"}, rows,
@@ -132,10 +136,10 @@ func (tx *Tx) assign(ctx context.Context, by Actor, appID, appName string, have,
 	if err != nil {
 		return false, err
 	}
-	if err := tx.lookAtAssigned(ctx, appID, touched); err != nil {
+	if err := tx.lookAtAssigned(ctx, appID, slices.Concat(gone, come)); err != nil {
 		return false, err
 	}
-	return true, tx.audit(ctx, by, "assign", subject{"application", appID, appName}, assignmentDocument(have), assignmentDocument(want))
+	return true, tx.audit(ctx, by, "assign", subject{"application", appID, appName}, assignmentDocument(gone), assignmentDocument(come))
 }
 
 // lookAtAssigned makes due the users and groups of assignments, and everybody in the groups. The
@@ -163,7 +167,7 @@ func (tx *Tx) lookAtAssigned(ctx context.Context, appID string, touched []provis
 }
 
 func assignmentDocument(list []provision.Assignment) map[string]any {
-	var out []any
+	out := []any{}
 	for _, a := range list {
 		out = append(out, map[string]any{"type": string(a.Kind), "id": a.ID, "name": a.User + a.Group, "role": a.Role})
 	}
@@ -172,27 +176,32 @@ func assignmentDocument(list []provision.Assignment) map[string]any {
 
 // Assign gives a user or a group to an application and reports whether that is new.
 func (s *Store) Assign(ctx context.Context, by Actor, appID string, a provision.Assignment) (bool, error) {
-	return s.reassign(ctx, by, appID, a, func(have []provision.Assignment, a provision.Assignment) []provision.Assignment {
-		return append(slices.DeleteFunc(have, func(h provision.Assignment) bool { return h.ID == a.ID }), a)
-	})
+	return s.reassign(ctx, by, appID, a, true)
 }
 
 // Unassign takes an assignment away and reports whether it was there.
 func (s *Store) Unassign(ctx context.Context, by Actor, appID string, a provision.Assignment) (bool, error) {
-	return s.reassign(ctx, by, appID, a, func(have []provision.Assignment, a provision.Assignment) []provision.Assignment {
-		return slices.DeleteFunc(have, func(h provision.Assignment) bool { return h.ID == a.ID })
-	})
+	return s.reassign(ctx, by, appID, a, false)
 }
 
-func (s *Store) reassign(ctx context.Context, by Actor, appID string, a provision.Assignment, edit func([]provision.Assignment, provision.Assignment) []provision.Assignment) (bool, error) {
+// reassign makes an assignment or takes it away; it reads none but that one.
+func (s *Store) reassign(ctx context.Context, by Actor, appID string, a provision.Assignment, assigned bool) (bool, error) {
 	return write(ctx, s, func(tx *Tx) (bool, error) {
-		app, err := tx.Application(ctx, appID)
+		app, err := tx.bareApplication(ctx, appID)
 		if err != nil {
 			return false, err
 		}
 		if err := tx.Resolve(ctx, &a); err != nil {
 			return false, err
 		}
-		return tx.assign(ctx, by, app.ID, app.Name, app.Assignments, edit(slices.Clone(app.Assignments), a))
+		have, err := tx.assignments(ctx, []string{app.ID}, a.ID)
+		if err != nil {
+			return false, err
+		}
+		var want []provision.Assignment
+		if assigned {
+			want = append(want, a)
+		}
+		return tx.assign(ctx, by, app.ID, app.Name, have[app.ID], want)
 	})
 }

@@ -357,7 +357,7 @@ func (tx *Tx) restored(ctx context.Context) error {
 			return err
 		}
 	}
-	apps, err := tx.applications(ctx, "")
+	apps, err := tx.bareApplications(ctx, "")
 	if err != nil {
 		return err
 	}

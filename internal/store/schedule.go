@@ -32,7 +32,7 @@ func (s *Store) fillSchedule(ctx context.Context) error {
 		return err
 	}
 	return s.Write(ctx, func(tx *Tx) error {
-		apps, err := tx.applications(ctx, missing)
+		apps, err := tx.bareApplications(ctx, missing)
 		for _, app := range apps {
 			if _, err := tx.Exec(ctx, "update applications set status = $1, run_every = $2, reconcile_every = $3 where id = $4", append(schedule(app), app.ID)...); err != nil {
 				return err
