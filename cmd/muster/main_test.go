@@ -28,6 +28,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The race detector has each process that ends well sleep for a second, in case another thread still finds something: of the
+	// commands here, which are a thousand, all have ended what they began.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	testscript.Main(m, map[string]func(){"muster": main})
 }
 
@@ -138,6 +141,7 @@ func setup(env *testscript.Env) error {
 	}))
 	env.Defer(hook.Close)
 	env.Setenv("HOOK", hook.URL)
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	env.Setenv("HOOKADDR", strings.TrimPrefix(hook.URL, "http://"))
 	env.Setenv("SLACK", slack.URL)
 	env.Setenv("SLACK_TOKEN", slackemulator.DefaultToken)
