@@ -69,7 +69,7 @@ type crashServer struct {
 // serve starts a server that is to be killed, at the n-th write or after a time; neither is for never.
 func (c *crashCompany) serve(writes int, wait time.Duration) *crashServer {
 	c.t.Helper()
-	s := &crashServer{cmd: exec.Command(c.binary, "serve", "--listen", "127.0.0.1:0"), gone: make(chan struct{})}
+	s := &crashServer{cmd: muster(c.t, "serve", "--listen", "127.0.0.1:0"), gone: make(chan struct{})}
 	s.cmd.Env = c.env
 	log, err := os.Create(filepath.Join(c.dir, "serve.log"))
 	if err != nil {
@@ -116,7 +116,7 @@ func (c *crashCompany) tell(s *crashServer, round int) error {
 		return fmt.Errorf("it did not begin")
 	}
 	over := func(args ...string) error {
-		cmd := exec.Command(c.binary, append(args, "--server", s.url)...)
+		cmd := muster(c.t, append(args, "--server", s.url)...)
 		cmd.Env = append(c.env, "MUSTER_TOKEN="+c.token)
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -28,7 +28,7 @@ import (
 	"github.com/muster-id/muster/internal/store/storetest"
 )
 
-// TestKilledBinary kills the built binary with SIGKILL, while it imports and while it provisions, at moments
+// TestKilledBinary kills the binary with SIGKILL, while it imports and while it provisions, at moments
 // that a printed seed chooses: at a write of the target, before or after it is carried out, or after a
 // while. After each round, in which people join, move, leave and return, the target must be as the file
 // says: nobody twice, nobody lost, nobody else touched, and hardly anything sent twice.
@@ -48,14 +48,10 @@ func crash(t *testing.T, rounds int, status string, round func(c *crashCompany, 
 	if n, err := strconv.ParseUint(os.Getenv("MUSTER_CRASH_SEED"), 10, 64); err == nil {
 		seed = n
 	}
-	binary := filepath.Join(t.TempDir(), "muster")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
 	for name, target := range map[string]func() crashTarget{"slack": newSlackTarget, "scim": newScimTarget} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Configs(t, func(t *testing.T, config store.Config) {
-				c := newCrashCompany(t, binary, config, target(), rand.New(rand.NewPCG(seed, uint64(len(name)))), status)
+				c := newCrashCompany(t, config, target(), rand.New(rand.NewPCG(seed, uint64(len(name)))), status)
 				repeat := fmt.Sprintf("MUSTER_CRASH_SEED=%d MUSTER_CRASH_ROUNDS=%d go test ./cmd/muster -run '%s$' -count=1", seed, rounds, strings.Split(t.Name(), "/")[0])
 				played := 0
 				t.Cleanup(func() {
@@ -97,7 +93,6 @@ type crashPerson struct {
 type crashCompany struct {
 	t      *testing.T
 	rnd    *rand.Rand
-	binary string
 	dir    string
 	env    []string
 	pg     string
@@ -118,8 +113,8 @@ type crashCompany struct {
 	corrections uint64 // seed of what is changed one by one in a round
 }
 
-func newCrashCompany(t *testing.T, binary string, config store.Config, target crashTarget, rnd *rand.Rand, status string) *crashCompany {
-	c := &crashCompany{t: t, rnd: rnd, binary: binary, dir: t.TempDir(), pg: config.Database, target: target, seen: map[string]int{}}
+func newCrashCompany(t *testing.T, config store.Config, target crashTarget, rnd *rand.Rand, status string) *crashCompany {
+	c := &crashCompany{t: t, rnd: rnd, dir: t.TempDir(), pg: config.Database, target: target, seen: map[string]int{}}
 	c.env = append(os.Environ(), "MUSTER_DATA="+config.Data, "MUSTER_DATABASE="+config.Database, "HOME="+c.dir, "MUSTER_SERVER=", "MUSTER_TOKEN=")
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
@@ -208,7 +203,7 @@ func (c *crashCompany) kill(p *os.Process) {
 // run runs a command; when it is to be killed, at the n-th write or after a time, whichever comes first.
 func (c *crashCompany) run(writes int, wait time.Duration, args ...string) (string, error) {
 	c.t.Helper()
-	cmd := exec.Command(c.binary, args...)
+	cmd := muster(c.t, args...)
 	cmd.Env = c.env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

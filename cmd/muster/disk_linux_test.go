@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -42,12 +41,8 @@ func TestDataUnwritableInTheMiddle(t *testing.T) {
 	data := filepath.Join(dir, "data")
 	muster := func(args ...string) []byte {
 		t.Helper()
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), self, args...)
-		cmd.Args[0], cmd.Dir = "muster", dir // see TestMain
+		cmd := muster(t, args...)
+		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "MUSTER_KEY="+strings.Repeat("ab", 32))
 		out, err := cmd.Output()
 		if err != nil {

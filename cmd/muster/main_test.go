@@ -34,6 +34,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"muster": main})
 }
 
+// muster is the command as a process of its own: this very binary, so that the race detector watches it where it watches the test.
+func muster(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, args...)
+	c.Args[0] = "muster" // testscript looks at it
+	return c
+}
+
 // TestScripts runs the commands as people do: processes of their own, files, an emulated Slack
 // ($SLACK) and a SCIM target that nobody of it shares code with ($SCIM) over HTTP.
 func TestScripts(t *testing.T) {
@@ -324,12 +336,7 @@ func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 // it listens, and ends it with Ctrl-C.
 func TestEmulatorEnds(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), self, "slack-emulator", "--listen", "127.0.0.1:0", "--accept-token", "xoxp-1")
-	c.Args[0] = "muster" // see TestMain
+	c := muster(t, "slack-emulator", "--listen", "127.0.0.1:0", "--accept-token", "xoxp-1")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -44,18 +44,14 @@ func startNode(t *testing.T, name string, args ...string) *node {
 // startNodeWith is startNode with further variables.
 func startNodeWith(t *testing.T, name string, env []string, args ...string) *node {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := &node{t: t, log: filepath.Join(t.TempDir(), name+".log"), gone: make(chan struct{})}
 	log, err := os.Create(n.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	n.cmd = exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
-	n.cmd.Args[0], n.cmd.Dir, n.cmd.Stderr = "muster", t.TempDir(), log // see TestMain
+	n.cmd = muster(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	n.cmd.Dir, n.cmd.Stderr = t.TempDir(), log
 	n.cmd.Env = slices.Concat(os.Environ(), []string{"MUSTER_KEY=" + strings.Repeat("ab", 32)}, env)
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -249,9 +245,8 @@ func TestThreeNodes(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	self, _ := os.Executable()
-	apply := exec.CommandContext(ctx, self, "config", "apply", config, "--database", database)
-	apply.Args[0], apply.Dir, apply.Env = "muster", t.TempDir(), append(os.Environ(), "MUSTER_KEY="+strings.Repeat("ab", 32))
+	apply := muster(t, "config", "apply", config, "--database", database)
+	apply.Dir, apply.Env = t.TempDir(), append(os.Environ(), "MUSTER_KEY="+strings.Repeat("ab", 32))
 	if out, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("config apply: %v: %s", err, out)
 	}

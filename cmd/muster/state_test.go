@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -154,12 +153,7 @@ func TestPlanAfterKill(t *testing.T) {
 	}
 	p.run(0, "import", p.write("people.csv", people))
 	p.run(0, "config apply", p.write("target.yaml", fmt.Sprintf("applications:\n- name: target\n  template: scim2\n  connection: {endpoint: %q, auth: {type: bearer, token: %s}}\n  provisioning: {scope: all}\n", server.URL+"/scim/v2/", connectortest.Token)))
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), self, append(p.flags, "sync", "target")...)
-	c.Args[0] = "muster" // see TestMain
+	c := muster(t, append(p.flags, "sync", "target")...)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

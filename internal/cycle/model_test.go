@@ -22,6 +22,7 @@ import (
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 // The model test takes companies through changes and faults that a seed chooses, and holds the engine
@@ -193,6 +194,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	m := &model{rnd: rand.New(rand.NewPCG(seed, 7)), seed: seed, strangers: map[string]map[string]any{}, clock: &clock{}}
 	m.clock.ms.Store(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).UnixMilli())
 	m.config = store.Config{Data: t.TempDir(), Clock: m.clock.now}
+	storetest.Prepare(t, m.config)
 	s, err := store.Open(context.Background(), m.config)
 	if err != nil {
 		t.Fatal(err)

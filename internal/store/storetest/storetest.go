@@ -27,7 +27,7 @@ func ForEach(t *testing.T, test func(t *testing.T, s *store.Store)) {
 func Configs(t *testing.T, test func(t *testing.T, c store.Config)) {
 	t.Helper()
 	each(t, Postgres, func(t *testing.T, c store.Config) {
-		prepare(t, c)
+		Prepare(t, c)
 		test(t, c)
 	})
 }
@@ -68,7 +68,7 @@ func EmptyPostgres(t testing.TB) store.Config {
 // with the schema.
 func Open(t testing.TB, c store.Config) *store.Store {
 	t.Helper()
-	prepare(t, c)
+	Prepare(t, c)
 	s, err := store.Open(context.Background(), c)
 	if err != nil {
 		t.Fatalf("opening the store: %v", err)
@@ -81,8 +81,8 @@ func Open(t testing.TB, c store.Config) *store.Store {
 	return s
 }
 
-// prepare copies the database into a data directory that has none.
-func prepare(t testing.TB, c store.Config) {
+// Prepare copies a SQLite database with the schema into a data directory that has none; for PostgreSQL see [Postgres].
+func Prepare(t testing.TB, c store.Config) {
 	t.Helper()
 	if c.Database != "" || c.ReadOnly {
 		return
