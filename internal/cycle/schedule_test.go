@@ -47,7 +47,7 @@ func (w *world) serving() (s *cycle.Schedule, stop func()) {
 // until waits for a condition.
 func (w *world) until(what string, is func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); <-time.After(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); <-time.After(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("it does not come to this: %s", what)
 		}
