@@ -58,22 +58,24 @@ func (im *importer) begin(ctx context.Context) error {
 	if im.opts.Full {
 		im.task.Subject = "all of " + im.opts.Source
 	}
-	err := im.s.Write(ctx, func(tx *Tx) error {
+	begin := func(tx *Tx) (bool, error) {
 		overtaken, err := rowsOf(ctx, tx, scanTask, "update tasks set ended_at = $1, problem = $2, subject = id where kind = $3 and subject = $4 and ended_at is null returning "+taskColumns+", true",
 			millis(im.s.Now()), taskOvertaken, taskImport, im.task.Subject)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, t := range overtaken {
 			if err := tx.auditImport(ctx, t, true); err != nil {
-				return err
+				return false, err
 			}
 		}
-		_, err = tx.beginTask(ctx, im.task)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("beginning an import: %w", err)
+		return tx.beginTask(ctx, im.task)
+	}
+	for begun := false; !begun; { // again when another one has begun at the same moment: that one is seen, and overtaken, then
+		var err error
+		if begun, err = write(ctx, im.s, begin); err != nil {
+			return fmt.Errorf("beginning an import: %w", err)
+		}
 	}
 	living, quiet := context.WithCancel(ctx)
 	im.quiet = quiet

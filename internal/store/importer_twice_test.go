@@ -72,3 +72,34 @@ func TestLastFullImportOfASourceIsTheTruth(t *testing.T) {
 		}
 	})
 }
+
+// Of full imports that begin at the same moment each either is the one that counts or says that another one is: neither database
+// lets one begin that nobody knows of, which would be told later that it gave no sign of life.
+func TestFullImportsThatBeginAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		full := store.ImportOptions{Source: "hr", Full: true}
+		ended, start := make(chan error), make(chan struct{})
+		const many = 8
+		for range many {
+			go func() {
+				<-start
+				_, err := s.Import(t.Context(), rows{list: []source.Record{named("ada")}}, full)
+				ended <- err
+			}()
+		}
+		close(start)
+		through := 0
+		for range many {
+			switch err := <-ended; {
+			case err == nil:
+				through++
+			case !strings.Contains(err.Error(), "another full import of hr was begun meanwhile"):
+				t.Errorf("an import ended with %v", err)
+			}
+		}
+		if through == 0 {
+			t.Error("none was through")
+		}
+	})
+}
