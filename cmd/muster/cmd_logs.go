@@ -15,7 +15,7 @@ type logsCmd struct {
 	App     string `placeholder:"NAME" help:"Only this application."`
 	User    string `xor:"whom" placeholder:"NAME" help:"Only this user: userName, e-mail address or id."`
 	Group   string `xor:"whom" placeholder:"NAME" help:"Only this group: display name or id."`
-	Status  string `enum:",success,failure,skipped,warning" default:"" placeholder:"STATUS" help:"success, failure, skipped or warning."`
+	Status  string `enum:",success,failure,skipped,warning,tried" default:"" placeholder:"STATUS" help:"success, failure, skipped, warning, or tried: all but skipped."`
 	Action  string `enum:",create,update,disable,enable,delete,skip" default:"" placeholder:"ACTION" help:"create, update, disable, enable, delete or skip."`
 	Cycle   string `placeholder:"ID" help:"Only this cycle."`
 	Since   string `placeholder:"AGE|TIME" help:"Only what is younger: 24h, 7d, 2026-11-22, or RFC 3339."`

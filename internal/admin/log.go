@@ -75,7 +75,7 @@ func recordOf(o *store.Operation, app string) Record {
 // LogFilter picks records of the provisioning log; empty fields pick everything.
 type LogFilter struct {
 	Application, User, Group string // as people write them
-	Status                   string
+	Status                   string // success, failure, skipped, warning, or tried: all but skipped
 	Action                   string
 	Cycle                    string
 	Since, Until             time.Time // until: only what is older

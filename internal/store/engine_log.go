@@ -14,7 +14,7 @@ import (
 type LogQuery struct {
 	AppID   string
 	Object  string // id of a user or group of the directory
-	Status  string // success, failure, skipped, warning
+	Status  string // success, failure, skipped, warning, or [Tried]
 	Action  provision.Action
 	CycleID string
 	Since   time.Time
@@ -23,6 +23,9 @@ type LogQuery struct {
 	Newest  bool       // newest first; else oldest first, for following
 	Limit   int        // 0 is 100
 }
+
+// Tried stands for every status but skipped: what was done and what was to be done, without what needed nothing.
+const Tried = "tried"
 
 // Log returns records of the provisioning log: what cycles did and considered, with steps, changes
 // and failures.
@@ -57,12 +60,18 @@ func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
 	if rare && !picked {
 		where.WriteString(" and action in ('create','disable','enable','delete')") // so that its index is found
 	}
-	if rare || q.Status == "failure" || q.Status == "warning" {
+	status := "status"
+	if picked || rare {
+		status = "coalesce(status, '')"
+	}
+	if rare || q.Status == "failure" || q.Status == "warning" || q.Status == Tried {
 		picked = true
 	}
 	pick("app_id", q.AppID)
 	switch q.Status {
 	case "":
+	case Tried:
+		where.WriteString(" and " + status + " in ('success','failure','warning')") // so that its index is found: skipped are most
 	case "failure", "warning":
 		where.WriteString(" and status = '" + q.Status + "'") // so that its index is found: there are few of them
 	default:

@@ -118,6 +118,11 @@ var pages = []struct {
 	{"records of a person in a cycle", log(LogQuery{AppID: "a", CycleID: "c", Object: "u", Newest: true}), "operations_object", false},
 	{"what was deleted", log(LogQuery{AppID: "a", Action: provision.Delete, Newest: true}), "operations_rare", false},
 	{"failures of an application", log(LogQuery{AppID: "a", Status: "failure", Newest: true}), "operations_failure", false},
+	{"what was tried", log(LogQuery{Status: Tried, Newest: true}), "operations_tried", false},
+	{"what was tried in an application", log(LogQuery{AppID: "a", Status: Tried, Newest: true, Since: time.Unix(1, 0)}), "operations_tried", false},
+	{"what was tried with a person", log(LogQuery{AppID: "a", Object: "u", Status: Tried, Newest: true}), "operations_object", false},
+	{"what was tried in a cycle", log(LogQuery{AppID: "a", CycleID: "c", Status: Tried, Newest: true}), "operations_records", false},
+	{"which accounts were tried to delete", log(LogQuery{AppID: "a", Action: provision.Delete, Status: Tried, Newest: true}), "operations_rare", false},
 	{"what is held", ask(func(t *testing.T, s *Store) error {
 		_, err := s.HeldPage(t.Context(), "a", "", 50)
 		return err

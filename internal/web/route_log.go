@@ -20,7 +20,7 @@ type Filter struct {
 	App    string    `query:"app" doc:"Only this application: name or id."`
 	User   string    `query:"user" doc:"Only this user: userName, e-mail address or id."`
 	Group  string    `query:"group" doc:"Only this group: display name or id."`
-	Status string    `query:"status" enum:"success,failure,skipped,warning"`
+	Status string    `query:"status" enum:"success,failure,skipped,warning,tried" doc:"Only this status; tried is all but skipped."`
 	Action string    `query:"action" enum:"create,update,disable,enable,delete,skip"`
 	Cycle  string    `query:"cycle" doc:"Only this cycle: its id."`
 	Since  time.Time `query:"since" doc:"Only what is younger."`

@@ -171,7 +171,7 @@ func logsPage(p page, l logList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = choice("status", "status", l.Filter.Status, "", "all", "success", "done", "failure", "failed", "warning", "warning", "skipped", "skipped").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = choice("status", "status", l.Filter.Status, "", "all", "tried", "tried: all but skipped", "success", "done", "failure", "failed", "warning", "warning", "skipped", "skipped").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
