@@ -144,11 +144,20 @@ func (d *Desk) Cycle(ctx context.Context, name, id string) (*store.Cycle, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.store.CycleByID(ctx, app.ID, id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = noCycle(app, id)
+	return d.cycleOf(ctx, app.ID, app.Name, id)
+}
+
+// cycleOf finds a cycle, and refuses one that there is not; without an application it may be any one's.
+func (d *Desk) cycleOf(ctx context.Context, appID, app, id string) (*store.Cycle, error) {
+	c, err := d.store.CycleByID(ctx, appID, id)
+	if !errors.Is(err, store.ErrNotFound) {
+		return c, err
 	}
-	return c, err
+	whose, where := "there is", ""
+	if app != "" {
+		whose, where = app+" has", " --app "+app
+	}
+	return nil, usage(string(store.ErrNotFound), "`muster logs"+where+" -o json` shows the cycle_id of what was done", "%s no cycle %s", whose, id)
 }
 
 // Advance is how far a cycle has come, by action: how many of how many operations are over.

@@ -304,7 +304,7 @@ func TestLog(t *testing.T) {
 	o.must(err)
 	_, err = o.DeleteUser(t.Context(), "ada", false)
 	o.must(err)
-	_, err = o.Sync(t.Context(), "target", admin.SyncOptions{})
+	leaving, err := o.Sync(t.Context(), "target", admin.SyncOptions{})
 	o.must(err)
 	_, _, err = o.SetUser(t.Context(), "grace", []string{"custom.badge=7"}) // nothing maps it
 	o.must(err)
@@ -334,6 +334,11 @@ func TestLog(t *testing.T) {
 		{admin.LogFilter{User: "grace", Application: "target", Status: "tried"}, "create grace"},
 		{admin.LogFilter{Action: "disable"}, "disable ada"},
 		{admin.LogFilter{Status: "failure"}, ""},
+		{admin.LogFilter{Cycle: leaving.CycleID}, "disable ada"},
+		{admin.LogFilter{Cycle: leaving.CycleID, Status: "failure"}, ""},
+		{admin.LogFilter{Cycle: "elsewhere"}, "not_found"},
+		{admin.LogFilter{Cycle: "elsewhere", Application: "target"}, "not_found"},
+		{admin.LogFilter{Cycle: "elsewhere", Last: 5}, "not_found"},
 		{admin.LogFilter{User: "nobody"}, "not_found"},
 		{admin.LogFilter{Application: "other"}, "not_found"},
 		{admin.LogFilter{Since: time.Now().Add(time.Hour)}, ""},

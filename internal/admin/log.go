@@ -121,6 +121,9 @@ func (d *Desk) LogPage(ctx context.Context, f LogFilter, newest bool, after stri
 	}
 	q.Newest, q.Limit = newest, limit
 	page, err := d.store.Log(ctx, q)
+	if err == nil && len(page) == 0 && f.Cycle != "" {
+		_, err = d.cycleOf(ctx, q.AppID, names[q.AppID], f.Cycle) // one that has no record, or one that nobody knows
+	}
 	if err != nil {
 		return nil, "", err
 	}

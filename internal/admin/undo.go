@@ -2,12 +2,10 @@ package admin
 
 import (
 	"context"
-	"errors"
 
 	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
-	"github.com/muster-id/muster/internal/store"
 )
 
 // Undo plans the reverse of what a cycle did, of one user alone when one is named, and keeps it like every other
@@ -44,10 +42,8 @@ func (d *Desk) mayUndo(ctx context.Context, app *provision.Application, cycleID,
 }
 
 func (d *Desk) hasEnded(ctx context.Context, app *provision.Application, cycleID string) error {
-	c, err := d.store.CycleByID(ctx, app.ID, cycleID)
+	c, err := d.cycleOf(ctx, app.ID, app.Name, cycleID)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return noCycle(app, cycleID)
 	case err != nil:
 		return err
 	case c.State == "planned":
@@ -63,8 +59,4 @@ func (d *Desk) hasEnded(ctx context.Context, app *provision.Application, cycleID
 		return usage("pruned", "`muster retention` says how long records are kept", "what cycle %s did is no longer recorded", cycleID)
 	}
 	return err
-}
-
-func noCycle(app *provision.Application, id string) error {
-	return usage(string(store.ErrNotFound), "`muster logs --app "+app.Name+" -o json` shows the cycle_id of what was done", "%s has no cycle %s", app.Name, id)
 }

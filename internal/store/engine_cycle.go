@@ -96,10 +96,10 @@ func (s *Store) FinishCycle(ctx context.Context, c *Cycle, looked []*Work) error
 	})
 }
 
-// CycleByID returns a cycle or a plan of an application; [ErrNotFound] when there is none.
+// CycleByID returns a cycle or a plan of an application, of any when its id is ""; [ErrNotFound] when there is none.
 func (s *Store) CycleByID(ctx context.Context, appID, id string) (*Cycle, error) {
 	return read(ctx, s, func(tx *Tx) (*Cycle, error) {
-		c, err := scanCycle(tx.QueryRow(ctx, `select `+cycleColumns+` from cycles where app_id = $1 and id = $2`, appID, id))
+		c, err := scanCycle(tx.QueryRow(ctx, `select `+cycleColumns+` from cycles where id = $1 and $2 in ('', app_id)`, id, appID))
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, ErrNotFound
 		}
