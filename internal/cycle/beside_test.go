@@ -325,6 +325,55 @@ func TestLateRecord(t *testing.T) {
 	})
 }
 
+// A node that was only thought dead plans nothing any more: whoever took over has planned, and its rows would stand in the place of theirs.
+func TestLatePlan(t *testing.T) {
+	onEach(t, func(w *world) {
+		small(w)
+		w.sync()
+		asked, answer := make(chan struct{}), make(chan struct{})
+		var first atomic.Bool
+		w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodGet && !first.Swap(true) {
+				close(asked)
+				<-answer
+			}
+			next.ServeHTTP(rw, r)
+		})
+		w.save()
+		stopped := *w.engine
+		stopped.Node, stopped.LeaseTime = "stopped", time.Hour // it does not look after its lease
+		w.user("carl")
+		w.join("Engineering", "carl")
+		app, err := w.store.Application(w.t.Context(), "target")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { _, err := stopped.Run(w.t.Context(), app, cycle.Options{ByHand: true}); ended <- err }()
+		<-asked
+		late, err := w.store.Cycles(w.t.Context(), app.ID, "", 1)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.store.Write(w.t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(w.t.Context(), "delete from leases") // which ran out
+			return err
+		}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.sync()
+		w.active("carl", true)
+		close(answer)
+		if err := <-ended; err == nil {
+			w.t.Error("the stopped node has gone on")
+		}
+		if counts, err := w.store.Counts(w.t.Context(), late[0].ID); err != nil || len(counts) != 0 {
+			w.t.Errorf("the stopped node has planned %v, %v", counts, err)
+		}
+		w.again()
+	})
+}
+
 // Who lets through what is held means what was due then, and not what somebody brings about by mistake while the cycle lasts.
 func TestApprovalIsForWhatWasDue(t *testing.T) {
 	w := onSQLite(t)

@@ -118,7 +118,7 @@ func (r *run) saveDrift(ctx context.Context) error {
 			InitiatedBy: r.opts.Initiator, Created: now, Finished: now,
 		}
 	}
-	return r.engine.Store.AddOperations(ctx, rows, nil, nil)
+	return r.engine.Store.AddOperations(ctx, r.app.ID, r.holder, rows, nil, nil)
 }
 
 // incomplete names the kinds of accounts that a reconcile could not list completely, "" for none.

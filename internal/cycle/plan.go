@@ -159,7 +159,7 @@ func (r *run) storeBehind(ctx context.Context, rows []*store.Operation, replaced
 	go func() {
 		err := r.engine.Store.AddWaiting(ctx, r.app.ID, waiting)
 		if err == nil {
-			err = r.engine.Store.AddOperations(ctx, rows, replaced, adopts)
+			err = r.engine.Store.AddOperations(ctx, r.app.ID, r.holder, rows, replaced, adopts)
 		}
 		behind <- err
 	}()

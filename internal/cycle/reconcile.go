@@ -147,7 +147,7 @@ func (r *run) withdraw(ctx context.Context, due map[string]*store.Operation) err
 			held = append(held, o.ID)
 		}
 	}
-	return r.engine.Store.AddOperations(ctx, nil, held, nil)
+	return r.engine.Store.AddOperations(ctx, r.app.ID, r.holder, nil, held, nil)
 }
 
 // outline returns what a cycle or a plan is to do, by a line that two of them share when they mean

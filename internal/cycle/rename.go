@@ -125,7 +125,7 @@ func (r *run) orderRenames(ctx context.Context) error {
 		return err
 	}
 	r.planned += len(aside)
-	return r.engine.Store.AddOperations(ctx, aside, nil, nil)
+	return r.engine.Store.AddOperations(ctx, r.app.ID, r.holder, aside, nil, nil)
 }
 
 // place ranks a rename after those that it waits for. One that is met again on the way closes a circle, and steps

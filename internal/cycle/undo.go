@@ -206,7 +206,7 @@ func (r *run) planUndo(ctx context.Context, work []*candidate, done map[string]*
 		return err
 	}
 	r.noteRenames(rows)
-	return r.engine.Store.AddOperations(ctx, rows, nil, nil)
+	return r.engine.Store.AddOperations(ctx, r.app.ID, r.holder, rows, nil, nil)
 }
 
 func (r *run) remember(c *candidate) {

@@ -45,7 +45,7 @@ func TestDiskIsWaitedForTwice(t *testing.T) {
 	cycle := &store.Cycle{AppID: app.ID, Type: "incremental", State: "running"}
 	must(t)(s.NewCycle(ctx, cycle))
 	o := row(app.ID, cycle.ID, u.ID, store.Planned)
-	must(t)(s.AddOperations(ctx, []*store.Operation{o}, nil, nil))
+	must(t)(s.AddOperations(ctx, "", "", []*store.Operation{o}, nil, nil))
 	taken, err := s.TakeOperations(ctx, cycle.ID, 1)
 	if err != nil || len(taken) != 1 {
 		t.Fatalf("took %v, %v", taken, err)

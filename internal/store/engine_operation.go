@@ -225,12 +225,16 @@ func stringsOf[S ~string](values []S) []string {
 // AddOperations stores newly planned operations and drops what they replace: an operation of the
 // same cycle that has not been sent, and one that is held, approved or unknown for the same object.
 // adopts are the links of accounts that matching found: they are durable before anything is sent to
-// those accounts, so that whatever happens then, they are not forgotten.
-func (s *Store) AddOperations(ctx context.Context, ops []*Operation, replaces []string, adopts []*Link) error {
+// those accounts, so that whatever happens then, they are not forgotten. It is refused when holder, of the
+// application's lease, does not hold it any more: another cycle has planned since; "" is a plan that writes to no target.
+func (s *Store) AddOperations(ctx context.Context, appID, holder string, ops []*Operation, replaces []string, adopts []*Link) error {
 	if len(ops)+len(replaces)+len(adopts) == 0 {
 		return nil
 	}
 	return s.writeAhead(ctx, func(tx *Tx) error {
+		if err := tx.mustHold(ctx, appID, holder); err != nil {
+			return err
+		}
 		if len(replaces) > 0 {
 			// What is unknown has ended, and was counted in the hour in which it did.
 			if _, err := tx.Exec(ctx, `update operations set state = case when state = 'unknown' then 'failed' else 'dropped' end, want = '{}', detail = '{}', finished_at = coalesce(finished_at, $1)

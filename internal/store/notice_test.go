@@ -320,7 +320,7 @@ func TestHeldAreToldOnce(t *testing.T) {
 			must(t)(s.NewCycle(ctx, c))
 			for range hold {
 				n++
-				must(t)(s.AddOperations(ctx, []*store.Operation{row(app, c.ID, fmt.Sprint("p", n), store.Held)}, nil, nil))
+				must(t)(s.AddOperations(ctx, "", "", []*store.Operation{row(app, c.ID, fmt.Sprint("p", n), store.Held)}, nil, nil))
 			}
 			c.State, c.Summary = "done", map[string]int{"held": n}
 			must(t)(s.FinishCycle(ctx, c, nil))
@@ -351,7 +351,7 @@ func TestFailuresAreTold(t *testing.T) {
 			c := &store.Cycle{AppID: app, Type: "incremental", State: "running"}
 			must(t)(s.NewCycle(ctx, c))
 			o := row(app, c.ID, object, store.Planned)
-			must(t)(s.AddOperations(ctx, []*store.Operation{o}, nil, nil))
+			must(t)(s.AddOperations(ctx, "", "", []*store.Operation{o}, nil, nil))
 			p := provision.Problem{Code: "forbidden", Reason: "is an owner", Recommendation: "leave them"}
 			o.State, o.Status, o.Error = store.Failed, "failure", &p
 			must(t)(s.Record(ctx, "", []store.Result{{Op: o, Escrow: &store.Escrow{AppID: app, Kind: o.Kind, ObjectID: object, Name: object, Parked: parked, Attempts: attempts, Problem: p, First: clock.now(), Last: clock.now()}}}))

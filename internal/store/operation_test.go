@@ -30,7 +30,7 @@ func TestOperationIsReadAsItWas(t *testing.T) {
 			"one":  {Kind: directory.KindGroup, Action: provision.Update, Source: provision.Subject{ID: "h", Name: "h"}, Hidden: []string{"secret"}},
 		} {
 			row := &store.Operation{Operation: op, ID: id, AppID: "a", CycleID: "c", State: store.Planned, Created: s.Now()}
-			must(t)(s.AddOperations(ctx, []*store.Operation{row}, nil, nil))
+			must(t)(s.AddOperations(ctx, "", "", []*store.Operation{row}, nil, nil))
 			got, err := s.OperationByID(ctx, id)
 			must(t)(err)
 			if !reflect.DeepEqual(got, row) {

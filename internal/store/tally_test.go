@@ -118,7 +118,7 @@ func TestTallies(t *testing.T) {
 		}
 
 		// What is replaced whose end was not known ended when it did, and is not counted again.
-		must(t)(s.AddOperations(ctx, nil, []string{unknown}, nil))
+		must(t)(s.AddOperations(ctx, "", "", nil, []string{unknown}, nil))
 		now = now.Add(2 * time.Hour)
 		must(t)(s.TallyHourly(ctx))
 		if got := contents(t, s, "select n from tallies where status = 'warning'"); len(got) != 1 || got[0] != "1" {
