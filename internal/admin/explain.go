@@ -65,6 +65,16 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 			out.Rules = append(out.Rules, provision.Rule{Rule: "vanished", Detail: provision.Gone(l.Account) + "; " + provision.InItsPlace})
 		}
 	}
+	if x.Link != nil && x.Link.Enabled && x.Verdict.In {
+		off, err := d.deactivatedThere(ctx, app, provision.Subject{ID: u.ID, Name: u.UserName}, x.Link.Account)
+		if err != nil {
+			return Explanation{}, err
+		}
+		if off != nil {
+			out.Account.State = "disabled"
+			out.Rules = append(out.Rules, *off)
+		}
+	}
 	if x.Rejected != nil {
 		out.Rules = append(out.Rules, provision.Rule{Rule: "rejected", Detail: x.Rejected.What() + ": " + x.Rejected.Why()})
 	}
@@ -99,6 +109,25 @@ func (d *Desk) Explain(ctx context.Context, name, user string) (Explanation, err
 		out.Pending = append(out.Pending, operationOf(o))
 	}
 	return out, nil
+}
+
+// deactivatedThere tells of an account that somebody deactivated at the target, where the last reconcile has found that, it is only
+// reported, and nobody has had Muster switch it on since.
+func (d *Desk) deactivatedThere(ctx context.Context, app *provision.Application, user, account provision.Subject) (*provision.Rule, error) {
+	found, err := d.store.Drift(ctx, store.DriftQuery{AppID: app.ID, Kind: provision.DriftDeactivated, Of: account.ID})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	totals, err := d.store.DriftTotals(ctx, app.ID)
+	if err != nil {
+		return nil, err
+	}
+	since, err := d.store.Log(ctx, store.LogQuery{AppID: app.ID, Object: user.ID, Status: "success", Action: provision.Enable, Since: totals.At, Newest: true, Limit: 1})
+	if err != nil || len(since) > 0 {
+		return nil, err
+	}
+	detail := fmt.Sprintf("account %s (%s) was deactivated at the target, as the reconcile of %s found, and is left so: `muster provision %s --user %s` switches it on again, drift.accounts: repair does so for everybody", account.Name, account.ID, utc(totals.At), app.Name, user.Name)
+	return &provision.Rule{Rule: "drift", Detail: detail}, nil
 }
 
 // looked is how many records refused looks at: those of cycles that found nothing to send lie above the

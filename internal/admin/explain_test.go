@@ -99,3 +99,29 @@ func TestLookingAtOneShowsOne(t *testing.T) {
 		t.Errorf("of somebody whose removal is held: %+v", p.Operations)
 	}
 }
+
+// Whoever asks why somebody cannot get in is told that the account was deactivated at the target, and not that it is active; that is
+// over when somebody has it switched on.
+func TestExplainNamesAnAccountThatWasDeactivatedThere(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	o.users("ada")
+	o.must(o.apply(connectortest.Token, "  provisioning: {status: on, scope: all}\n"))
+	_, err := o.Sync(t.Context(), "target", admin.SyncOptions{})
+	o.must(err)
+	o.target.EditUser(o.target.UserID("ada"), func(doc map[string]any) { doc["active"] = false })
+	_, err = o.Sync(t.Context(), "target", admin.SyncOptions{Reconcile: true})
+	o.must(err)
+	told := func(state string, rule bool) {
+		t.Helper()
+		x, err := o.Explain(t.Context(), "target", "ada")
+		o.must(err)
+		if last := x.Rules[len(x.Rules)-1]; x.Account.State != state || (last.Rule == "drift") != rule || strings.Contains(last.Detail, "muster provision target --user ada") != rule {
+			t.Errorf("account %s, last rule %+v; want %s, %t", x.Account.State, last, state, rule)
+		}
+	}
+	told("disabled", true)
+	_, err = o.Provision(t.Context(), "target", directory.KindUser, "ada", false)
+	o.must(err)
+	told("active", false)
+}

@@ -137,6 +137,25 @@ func (r *run) demanded(kind directory.Kind, id string) bool {
 	return r.opts.Object == id || len(r.asked[demand{kind, id}]) > 0
 }
 
+// byName asks the target how the accounts of people stand whom somebody asks for. Whoever asks for one person because that person
+// cannot get in, or can still get in, wants the account put right, and not to hear what Muster remembers of it.
+func (r *run) byName(ctx context.Context, work []*candidate) error {
+	for _, c := range work {
+		if c.Kind != directory.KindUser || c.Link == nil || c.failure != nil || c.Looked || len(c.open) > 0 || !r.demanded(c.Kind, c.Subject.ID) {
+			continue
+		}
+		a, err := r.readBack(ctx, c.Kind, c.Link.Account.ID, false, provision.OnDemand)
+		if err := r.unread(ctx, c, err); err != nil {
+			return err
+		}
+		if a != nil { // else the next write finds out, or the next reconcile: one read is not enough to make another account
+			c.Seen, c.Looked = candidateOf(a), true
+			c.foundAgain()
+		}
+	}
+	return nil
+}
+
 // takeRequests takes up what somebody wants provisioned at once: the object is decided about anew, and
 // what waits for it in the queue moves to the front.
 func (d *dispatcher) takeRequests(ctx context.Context) error {

@@ -396,3 +396,40 @@ func TestReconcileKeepsNoRecordOfThoseInOrder(t *testing.T) {
 		t.Errorf("%d rows are kept of nothing", len(rows))
 	}
 }
+
+// Whoever is provisioned by name is looked at where the account is: one that was deactivated there is switched on, though others are
+// only reported, and one that a leaver has again is switched off. The next time nothing is sent.
+func TestByNameLooksAtTheAccount(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(w *world) {
+		w.people("p", 3)
+		w.app.Provisioning.Scope = "all"
+		w.save()
+		w.sync()
+		switched := func(name string, on bool) {
+			w.target.EditUser(w.target.UserID(name), func(doc map[string]any) { doc["active"] = on })
+		}
+		demand := func(name string, want map[string]int) {
+			t.Helper()
+			r, err := w.demand(w.engine, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.expect(r, want)
+		}
+		switched("p000", false)
+		switched("p001", false)
+		w.sync(reconcile)
+		demand("p000", map[string]int{"enable": 1})
+		w.active("p000", true)
+		w.active("p001", false)
+		demand("p000", map[string]int{"skip": 1})
+		w.off("p002")
+		w.sync()
+		switched("p002", true)
+		demand("p002", map[string]int{"disable": 1})
+		w.active("p002", false)
+		w.sync(reconcile)
+		w.active("p001", false)
+	})
+}

@@ -215,7 +215,10 @@ func (r *run) ask(ctx context.Context, kind directory.Kind, work []*candidate, e
 	if err := r.match(ctx, kind, work, expected); err != nil {
 		return err
 	}
-	return r.uncertain(ctx, work)
+	if err := r.uncertain(ctx, work); err != nil {
+		return err
+	}
+	return r.byName(ctx, work)
 }
 
 // user prepares one user for a decision; nil when the person is none of the application's business.
@@ -246,6 +249,7 @@ func (r *run) prepare(o *store.UserObject) (*candidate, error) {
 	}
 	c := &candidate{link: o.Link, open: o.Open, escrowed: o.Escrow != nil}
 	c.Kind, c.Now, c.Rejected, c.Asked = directory.KindUser, r.now, o.Rejected, r.demanded(directory.KindUser, o.ID)
+	c.ByName = c.Asked
 	c.Subject = provision.Subject{ID: o.ID, Name: u.UserName}
 	if o.Manager == "" && u.ManagerID != "" {
 		// Whoever has been deleted is nobody's manager any more.

@@ -40,8 +40,11 @@ type Object struct {
 	Looked bool
 	// Asked says that a person asks for this object: it gets another account in the place of one that is gone.
 	Asked bool
-	Drift []Difference // of a group's members, see [MemberDrift]
-	Now   time.Time
+	// ByName says that a person asks for this object and no other: an account that was deactivated at the target is
+	// switched on again, whatever is done about the others.
+	ByName bool
+	Drift  []Difference // of a group's members, see [MemberDrift]
+	Now    time.Time
 }
 
 // Members are the differences between the membership that a group is to have and the one that

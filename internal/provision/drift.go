@@ -138,6 +138,9 @@ func (o *Operation) writes() bool { return len(o.Edits)+len(o.Add)+len(o.Remove)
 // in its own way has not drifted.
 func decideDrift(app *Application, o Object, op *Operation) bool {
 	policy := app.Provisioning.Drift
+	if o.ByName {
+		policy.Accounts = Repair
+	}
 	switch {
 	case o.Seen == nil && !o.Link.Enabled:
 		return false // some targets show nobody who is deactivated: what is due is sent, and finds out

@@ -66,6 +66,7 @@ func (d *Drift) values() []any {
 type DriftQuery struct {
 	AppID string
 	Kind  provision.DriftKind // "" for all
+	Of    string              // id of an account; "" for all
 	After *Drift              // the last one of the page before
 	Limit int                 // 0 is 100
 }
@@ -88,11 +89,11 @@ func (s *Store) Drift(ctx context.Context, q DriftQuery) ([]*Drift, error) {
 					where h.app_id = d.app_id and h.object_id = d.object_id and h.`+isOpen+` and h.state = 'held' and h.removals > 0 and h.`+waits+`) then 'held'
 				when d.operation_id <> '' then 'due'
 				else 'reported' end
-			from (select * from drift where app_id = $1 and ($2 = '' or kind = $2) and (kind, type, account_id, member_id) > ($3, $4, $5, $6)
+			from (select * from drift where app_id = $1 and ($2 = '' or kind = $2) and ($8 = '' or account_id = $8) and (kind, type, account_id, member_id) > ($3, $4, $5, $6)
 				order by kind, type, account_id, member_id limit $7) d
 			left join (select id, state from operations) o on o.id = d.operation_id
 			order by d.kind, d.type, d.account_id, d.member_id`,
-			q.AppID, string(q.Kind), string(after.Kind), string(after.Type), after.Account.ID, after.Member.ID, q.Limit)
+			q.AppID, string(q.Kind), string(after.Kind), string(after.Type), after.Account.ID, after.Member.ID, q.Limit, q.Of)
 	})
 }
 

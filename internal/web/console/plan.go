@@ -277,7 +277,7 @@ var ruledAts = map[string]ruled{
 	"exists": {"The person", ""}, "active": {"The person", ""}, "assigned": {"Users and groups", "/assignments"}, "users": {"Mappings", "/mappings"},
 	"filter": {"Scoping filters", "/provisioning#filters"}, "actions": {"Mappings: what may be done", "/mappings"}, "grace": {"Grace", "/provisioning#grace"}, "mapping": {"Mappings", "/mappings"},
 	"status": {"Provisioning Status", "/provisioning#status"}, "quarantine": {"Connection", "/provisioning#connection"},
-	"escrow": {"Failures", "/failures"}, "vanished": {"Drift", "/drift"},
+	"escrow": {"Failures", "/failures"}, "vanished": {"Drift", "/drift"}, "drift": {"Drift", "/drift"},
 }
 
 // scoping are the rules that say whether somebody is to have an account; all others say what keeps that from being so.
