@@ -70,6 +70,31 @@ func TestApprovalOutlivesFailures(t *testing.T) {
 	}
 }
 
+// What is held is none of what a pass has before it: whoever watches sees it end with everything done.
+func TestProgressEndsWithoutWhatIsHeld(t *testing.T) {
+	for name, c := range map[string]struct {
+		besides func(w *world)
+		writes  int
+	}{
+		"whole":  {func(w *world) { w.set("p010", "title", "Admiral") }, 1},
+		"parted": {func(w *world) { w.user("newcomer"); w.join("All", "newcomer") }, 2}, // the group's update has somebody to add too
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onSQLite(t)
+			w.leave("All", crowd(w, 20)[:7]...)
+			c.besides(w)
+			var last cycle.Progress
+			w.sync(func(o *cycle.Options) { o.Progress = func(p cycle.Progress) { last = p } })
+			if n := len(w.held()); n != 8 { // seven accounts, and that they leave the group
+				t.Fatalf("%d operations are held", n)
+			}
+			if last.Planned != c.writes || last.Done != c.writes {
+				t.Errorf("the pass ended with %d of %d, want %d", last.Done, last.Planned, c.writes)
+			}
+		})
+	}
+}
+
 // An approved deactivation is no approval of a deletion.
 func TestApprovalIsOfOneAction(t *testing.T) {
 	w := onSQLite(t)

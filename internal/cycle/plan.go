@@ -356,13 +356,16 @@ func (r *run) guard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hold := func(how func(ctx context.Context, cycleID, why string) error, why string) error {
+	hold := func(how func(ctx context.Context, cycleID, why string) (int, error), why string) error {
 		clear(r.rows) // what is held is not what was planned: it is read back
-		return how(ctx, r.cycle.ID, why)
+		n, err := how(ctx, r.cycle.ID, why)
+		r.held += n
+		return err
 	}
 	members := func(id, why string) error {
-		clear(r.rows)
-		return s.HoldMembers(ctx, r.cycle.ID, id, why)
+		return hold(func(ctx context.Context, cycleID, why string) (int, error) {
+			return s.HoldMembers(ctx, cycleID, id, why)
+		}, why)
 	}
 	if r.restored {
 		const why = "the state was restored from a backup: enables and removals wait for a person"

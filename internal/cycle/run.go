@@ -70,6 +70,7 @@ type run struct {
 
 	rows                    map[string]*store.Operation // planned rows, to spare reading them back; nil when rows were changed since
 	planned, done, failures int
+	held                    int // of the planned ones: the pass does not carry them out
 	startRequests           int64
 	requests                int64 // counted here when the connector does not count
 	stopped                 *connector.Error
@@ -553,6 +554,6 @@ func (r *run) progress(stage string, done int) {
 		r.done += done
 	}
 	if r.opts.Progress != nil {
-		r.opts.Progress(Progress{Stage: stage, Done: r.done, Planned: r.planned, Failed: r.failures})
+		r.opts.Progress(Progress{Stage: stage, Done: r.done, Planned: r.planned - r.held, Failed: r.failures})
 	}
 }

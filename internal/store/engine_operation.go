@@ -431,32 +431,35 @@ func (s *Store) TallyUpdates(ctx context.Context, appID string, since time.Time)
 	return enabled, done, err
 }
 
-// HoldRemovals holds every planned, unapproved removal of accounts and groups of a cycle.
-func (s *Store) HoldRemovals(ctx context.Context, cycleID, why string) error {
+// HoldRemovals holds every planned, unapproved removal of accounts and groups of a cycle, and returns how many.
+func (s *Store) HoldRemovals(ctx context.Context, cycleID, why string) (int, error) {
 	return s.hold(ctx, cycleID, why, `action in ('disable','delete')`)
 }
 
-// HoldUpdates holds every planned, unapproved update of a user of a cycle.
-func (s *Store) HoldUpdates(ctx context.Context, cycleID, why string) error {
+// HoldUpdates holds every planned, unapproved update of a user of a cycle, and returns how many.
+func (s *Store) HoldUpdates(ctx context.Context, cycleID, why string) (int, error) {
 	return s.hold(ctx, cycleID, why, `action = 'update' and type = 'user'`)
 }
 
-func (s *Store) hold(ctx context.Context, cycleID, why, which string) error {
-	return s.Write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `update operations set state = 'held', hold = $1 where cycle_id = $2 and state = 'planned' and not approved and `+which, why, cycleID)
+func (s *Store) hold(ctx context.Context, cycleID, why, which string) (n int, err error) {
+	err = s.Write(ctx, func(tx *Tx) error {
+		held, err := tx.Exec(ctx, `update operations set state = 'held', hold = $1 where cycle_id = $2 and state = 'planned' and not approved and `+which, why, cycleID)
+		n = int(held)
 		return err
 	})
+	return n, err
 }
 
-// HoldEnables holds every planned, unapproved enable of a cycle.
-func (s *Store) HoldEnables(ctx context.Context, cycleID, why string) error {
+// HoldEnables holds every planned, unapproved enable of a cycle, and returns how many.
+func (s *Store) HoldEnables(ctx context.Context, cycleID, why string) (int, error) {
 	return s.hold(ctx, cycleID, why, `action = 'enable'`)
 }
 
 // HoldMembers holds the member removals of a group that a cycle has planned. What else the
-// operation does goes on as a row of its own.
-func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) error {
-	return s.Write(ctx, func(tx *Tx) error {
+// operation does goes on as a row of its own; it returns how many operations did nothing else.
+func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) (n int, err error) {
+	err = s.Write(ctx, func(tx *Tx) error {
+		n = 0
 		ops, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations
 			where cycle_id = $1 and object_id = $2 and state = 'planned' and removals > 0 and not approved`, cycleID, groupID)
 		if err != nil {
@@ -473,6 +476,7 @@ func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) e
 			state := Planned
 			if len(o.Edits)+len(o.Add) == 0 && o.Action == provision.Update {
 				state = Dropped
+				n++
 			}
 			if _, err := tx.Exec(ctx, `update operations set detail = $1, removals = 0, state = $2 where id = $3`, jsonText(detailOf(o)), string(state), o.ID); err != nil {
 				return err
@@ -480,6 +484,7 @@ func (s *Store) HoldMembers(ctx context.Context, cycleID, groupID, why string) e
 		}
 		return nil
 	})
+	return n, err
 }
 
 // HeldOperations returns what waits for a person, oldest first.
