@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/admin"
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/store"
 )
 
 type userCmd struct {
@@ -21,6 +22,7 @@ type userCmd struct {
 type userListCmd struct {
 	Search   string `placeholder:"TEXT" help:"Only those with names or addresses that have parts which begin so."`
 	Inactive bool   `help:"Only those who are inactive."`
+	Deleted  bool   `help:"Those who were deleted, instead of those who are there; commands know them by their ids."`
 	Limit    int    `placeholder:"N" help:"At most so many."`
 }
 
@@ -31,20 +33,27 @@ func (c *userListCmd) Run(s *session) error {
 		return err
 	}
 	defer end()
-	var state *bool
+	q := store.UserQuery{Search: c.Search, Deleted: c.Deleted}
 	if c.Inactive {
-		state = &c.Inactive
+		q.Inactive = &c.Inactive
 	}
-	users := limited(desk.Users(s, c.Search, state), c.Limit)
+	users := limited(desk.Users(s, q), c.Limit)
 	if s.json {
 		return streamJSON(s.out, struct{}{}, "users", resources(users))
 	}
-	return listed(s, users, []string{"*USERNAME", "NAME", "E-MAIL", "!ACTIVE"}, "user", "users", func(u directory.User) []string {
-		active := "yes"
-		if !u.Active {
-			active = "no"
+	head := []string{"*USERNAME", "NAME", "E-MAIL", "!ACTIVE"}
+	if c.Deleted {
+		head[3] = "!ID"
+	}
+	return listed(s, users, head, "user", "users", func(u directory.User) []string {
+		last := "yes"
+		switch {
+		case c.Deleted:
+			last = u.ID
+		case !u.Active:
+			last = "no"
 		}
-		return []string{u.UserName, displayed(u), u.Email(), active}
+		return []string{u.UserName, displayed(u), u.Email(), last}
 	})
 }
 

@@ -44,7 +44,7 @@ type administratorDesk interface {
 
 type directoryDesk interface {
 	Import(ctx context.Context, files []admin.File, o admin.ImportOptions) (store.ImportResult, error)
-	Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error]
+	Users(ctx context.Context, q store.UserQuery) iter.Seq2[directory.User, error]
 	User(ctx context.Context, name string) (map[string]any, error)
 	AddUser(ctx context.Context, userName string, attributes []string) (map[string]any, error)
 	SetUser(ctx context.Context, name string, attributes []string) (resource map[string]any, changed bool, err error)

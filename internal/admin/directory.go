@@ -15,11 +15,11 @@ import (
 // pageSize is how much of a list is read at once: long lists stay flat in memory.
 const pageSize = 500
 
-// Users yields the users whose names or addresses contain search, by userName; inactive restricts
-// them to one state, nil takes both.
-func (d *Desk) Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error] {
+// Users yields the users that a query picks, in its order and however many there are.
+func (d *Desk) Users(ctx context.Context, q store.UserQuery) iter.Seq2[directory.User, error] {
 	return pages(func(after string) ([]directory.User, string, error) {
-		return d.UserPage(ctx, store.UserQuery{Search: search, Inactive: inactive, After: after, Limit: pageSize})
+		q.After, q.Limit = after, pageSize
+		return d.UserPage(ctx, q)
 	})
 }
 

@@ -51,12 +51,15 @@ func pages[P, T any](ctx context.Context, c *Client, r request, rows func(P) (li
 }
 
 // Users is [admin.Desk.Users].
-func (c *Client) Users(ctx context.Context, search string, inactive *bool) iter.Seq2[directory.User, error] {
-	active := ""
-	if inactive != nil {
-		active = fmt.Sprint(!*inactive)
+func (c *Client) Users(ctx context.Context, q store.UserQuery) iter.Seq2[directory.User, error] {
+	active, deleted := "", ""
+	if q.Inactive != nil {
+		active = fmt.Sprint(!*q.Inactive)
 	}
-	r := request{method: http.MethodGet, path: []string{"users"}, query: query("search", search, "active", active)}
+	if q.Deleted {
+		deleted = "true"
+	}
+	r := request{method: http.MethodGet, path: []string{"users"}, query: query("search", q.Search, "active", active, "deleted", deleted)}
 	return pages(ctx, c, r, func(p api.Users) (list []directory.User, next string) {
 		for _, doc := range p.Users {
 			u := directory.User{Attributes: doc}

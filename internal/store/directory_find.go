@@ -142,6 +142,8 @@ func (s *Store) Users(ctx context.Context, q UserQuery) (page []directory.User, 
 	}
 	state := "deleted_at is null"
 	switch {
+	case q.Deleted && q.Inactive != nil:
+		state = fmt.Sprintf("deleted_at is not null and active = %t", !*q.Inactive)
 	case q.Deleted:
 		state = "deleted_at is not null"
 	case q.Inactive != nil && *q.Inactive:

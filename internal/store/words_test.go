@@ -82,6 +82,10 @@ var pages = []struct {
 		_, _, err := s.Users(t.Context(), UserQuery{Inactive: &inactive})
 		return err
 	}), "users_inactive", false},
+	{"those who are deleted", ask(func(t *testing.T, s *Store) error {
+		_, _, err := s.Users(t.Context(), UserQuery{Deleted: true})
+		return err
+	}), "users_name_deleted", false},
 	{"a name that nobody has", ask(func(t *testing.T, s *Store) error {
 		_, err := s.UserByName(t.Context(), "adda")
 		if err != nil && strings.Contains(err.Error(), "there is no user") {

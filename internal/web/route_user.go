@@ -17,8 +17,9 @@ type UserPath struct {
 func (s *Server) users() {
 	type filter struct {
 		Paged
-		Search string `query:"search" doc:"Only those who have, for each word of this, a name, an address or a part of one that begins so; in the order of what was found."`
-		Active string `query:"active" enum:"true,false" doc:"Only those who are active, or only those who are not."`
+		Search  string `query:"search" doc:"Only those who have, for each word of this, a name, an address or a part of one that begins so; in the order of what was found."`
+		Active  string `query:"active" enum:"true,false" doc:"Only those who are active, or only those who are not."`
+		Deleted bool   `query:"deleted" doc:"Those who were deleted, instead of those who are there. Routes find them by id alone."`
 	}
 	route(s, operation(http.MethodGet, "/users", "list-users", "List users by userName"), func(ctx context.Context, d *admin.Desk, in *filter) (*answer[api.Users], error) {
 		var inactive *bool
@@ -26,7 +27,7 @@ func (s *Server) users() {
 			is := in.Active == "false"
 			inactive = &is
 		}
-		users, next, err := d.UserPage(ctx, store.UserQuery{Search: in.Search, Inactive: inactive, After: in.Cursor, Limit: in.Limit})
+		users, next, err := d.UserPage(ctx, store.UserQuery{Search: in.Search, Inactive: inactive, Deleted: in.Deleted, After: in.Cursor, Limit: in.Limit})
 		out := api.Users{Users: []api.Resource{}, Page: api.Page{Next: next}}
 		for _, u := range users {
 			out.Users = append(out.Users, sourced(u.Resource(), u.Source))

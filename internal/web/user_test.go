@@ -29,6 +29,24 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// Who was deleted is found in a list of their own.
+func TestDeletedUsersAreListed(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	for _, name := range []string{"ada", "bob"} {
+		h.as(admin.Admin, http.MethodPost, "/api/v1/users", `{"userName":"`+name+`"}`).want(t, 201)
+	}
+	gone := h.as(admin.Reader, http.MethodGet, "/api/v1/users/ada", "").doc["id"]
+	h.as(admin.Admin, http.MethodDelete, "/api/v1/users/ada", "").want(t, 200)
+	for query, want := range map[string]int{"": 1, "?deleted=true": 1, "?deleted=true&search=ada": 1, "?deleted=true&search=bob": 0, "?deleted=true&active=true": 1, "?deleted=true&active=false": 0} {
+		users := h.as(admin.Reader, http.MethodGet, "/api/v1/users"+query, "").want(t, 200).doc["users"].([]any)
+		if len(users) != want || query == "?deleted=true" && users[0].(map[string]any)["id"] != gone {
+			t.Errorf("%q lists %v, want %d", query, users, want)
+		}
+	}
+	h.as(admin.Reader, http.MethodGet, "/api/v1/users?deleted=perhaps", "").want(t, 422, "usage")
+}
+
 // Two administrators who have read the same version do not overwrite each other.
 func TestSecondEditOfOneVersionIsRefused(t *testing.T) {
 	t.Parallel()
