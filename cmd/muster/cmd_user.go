@@ -147,6 +147,15 @@ func (userAddCmd) Help() string {
 
 // Run implements the verb.
 func (c *userAddCmd) Run(s *session) error {
+	if path, name, is := strings.Cut(c.Name, "="); is {
+		if _, _, err := directory.Canonical(path); err == nil { // else a user of that name would be provisioned
+			next := "the userName stands alone in front: muster user add ada@example.org title=Analyst"
+			if strings.EqualFold(path, "userName") {
+				next = "leave out \"" + path + "=\": muster user add " + plain(name) + " …"
+			}
+			return &admin.Problem{Exit: admin.ExitUsage, Code: "usage", Message: fmt.Sprintf("%q is an attribute and no userName", plain(c.Name)), Next: next}
+		}
+	}
 	desk, end, err := s.writingDesk()
 	if err != nil {
 		return err
