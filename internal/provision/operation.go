@@ -94,6 +94,19 @@ type Step struct {
 	Description string `json:"description"`
 }
 
+// AppendJSON implements [attr.Appender]: every operation has several.
+func (s Step) AppendJSON(b []byte) ([]byte, error) {
+	b, err := attr.AppendJSON(append(b, `{"name":`...), s.Name)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = attr.AppendJSON(append(b, `,"status":`...), s.Status); err != nil {
+		return nil, err
+	}
+	b, err = attr.AppendJSON(append(b, `,"description":`...), s.Description)
+	return append(b, '}'), err
+}
+
 // Operation is one decision about one object.
 type Operation struct {
 	Kind    directory.Kind

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
 )
 
@@ -41,7 +42,7 @@ func scanGroup(row scanner) (*groupRow, error) {
 	}
 	g.ExternalID = external.String
 	g.Created, g.Modified, g.Deleted = fromMillis(created), fromMillis(modified), fromMillis(deleted)
-	if err := json.Unmarshal([]byte(attributes), &g.Attributes); err != nil {
+	if g.Attributes, err = attr.ParseJSON(attributes); err != nil {
 		return nil, fmt.Errorf("reading the attributes of group %s: %w", g.ID, err)
 	}
 	if parted.Valid {

@@ -27,7 +27,17 @@ var userColumns = []string{
 
 const selectUsers = `select id, source, user_name, external_id, active, manager_id, manager_key, attributes, absent, created_at, modified_at, deleted_at from users `
 
+// scanUser reads a row that may be written again.
 func scanUser(row scanner) (*userRow, error) {
+	u, err := scanUserToRead(row)
+	if err == nil {
+		u.was = searchText(&u.User)
+	}
+	return u, err
+}
+
+// scanUserToRead leaves out what only a change of the row asks for.
+func scanUserToRead(row scanner) (*userRow, error) {
 	u := &userRow{}
 	var external, manager, waits sql.NullString
 	var attributes string
@@ -38,10 +48,9 @@ func scanUser(row scanner) (*userRow, error) {
 	}
 	u.ExternalID, u.ManagerID, u.managerKey = external.String, manager.String, waits.String
 	u.Created, u.Modified, u.Deleted = fromMillis(created), fromMillis(modified), fromMillis(deleted)
-	if err := json.Unmarshal([]byte(attributes), &u.Attributes); err != nil {
+	if u.Attributes, err = attr.ParseJSON(attributes); err != nil {
 		return nil, fmt.Errorf("reading the attributes of user %s: %w", u.ID, err)
 	}
-	u.was = searchText(&u.User)
 	return u, nil
 }
 
@@ -85,14 +94,14 @@ func (tx *Tx) insertUsers(ctx context.Context, users []*userRow) error {
 	return tx.rewordUsers(ctx, users)
 }
 
-// users reads rows that are about to be written, or only looked at.
+// users reads rows that may be written again.
 func (tx *Tx) users(ctx context.Context, where string, args ...any) ([]*userRow, error) {
 	return collect(scanUser)(tx.Query(ctx, selectUsers+where, args...))
 }
 
 // usersIn reads users by a list of ids (see [list]), deleted ones too, in no order.
 func (tx *Tx) usersIn(ctx context.Context, ids string) ([]*directory.User, error) {
-	rows, err := tx.users(ctx, "where id in "+tx.in("$1"), ids)
+	rows, err := collect(scanUserToRead)(tx.Query(ctx, selectUsers+"where id in "+tx.in("$1"), ids))
 	users := make([]*directory.User, len(rows))
 	for i, u := range rows {
 		users[i] = &u.User

@@ -86,7 +86,7 @@ func (s *Store) Drift(ctx context.Context, q DriftQuery) ([]*Drift, error) {
 				when o.state = 'applied' then 'repaired'
 				when o.state in ('failed','unknown') then 'failed'
 				when o.state = 'held' or d.kind = 'extra_member' and d.operation_id <> '' and exists (select 1 from operations h
-					where h.app_id = d.app_id and h.object_id = d.object_id and h.`+isOpen+` and h.state = 'held' and h.removals > 0 and h.`+waits+`) then 'held'
+					where h.app_id = d.app_id and h.object_id = d.object_id and `+openOf("h")+` and h.state = 'held' and h.removals > 0 and h.`+waits+`) then 'held'
 				when d.operation_id <> '' then 'due'
 				else 'reported' end
 			from (select * from drift where app_id = $1 and ($2 = '' or kind = $2) and ($8 = '' or account_id = $8) and (kind, type, account_id, member_id) > ($3, $4, $5, $6)

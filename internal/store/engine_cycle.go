@@ -222,7 +222,7 @@ func (s *Store) HeldCount(ctx context.Context, appID string) (int, error) {
 }
 
 // heldCount counts the held operations of application $1.
-const heldCount = `(select count(*) from operations where app_id = $1 and ` + isOpen + ` and state = 'held' and ` + waits + `)`
+var heldCount = `(select count(*) from operations where app_id = $1 and ` + isOpen + ` and state = 'held' and ` + waits + `)`
 
 // SetQuarantine puts an application into quarantine, or takes it out with nil; people are told of it.
 func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {

@@ -39,7 +39,7 @@ func (s *Store) Tally(ctx context.Context, appID, cycleID string, since time.Tim
 		counts, err := rowsOf(ctx, tx, func(row scanner) (count, error) {
 			var c count
 			return c, row.Scan(&c.group, &c.Proposed, &c.Done, &c.Enabled)
-		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and h.`+isOpen+` and h.state in ('held','applying','unknown') and not h.approved and h.`+waits+`), 0),
+		}, `select o.object_id, sum(o.removals) + coalesce((select sum(h.removals) from operations h where h.app_id = $1 and h.object_id = o.object_id and `+openOf("h")+` and h.state in ('held','applying','unknown') and not h.approved and h.`+waits+`), 0),
 				coalesce((select sum(d.removals) from operations d where d.app_id = $1 and d.object_id = o.object_id and d.state = 'applied' and d.removals > 0 and not d.approved and d.finished_at >= $2), 0),
 				(select count(*) from link_members m where m.app_id = $1 and m.group_id = o.object_id and m.origin = 'added')
 			from operations o where o.app_id = $1 and `+isWeighed+` and o.state = 'planned' and o.cycle_id = $3 and o.type = 'group' and o.removals > 0 and not o.approved

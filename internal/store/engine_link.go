@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -42,9 +41,11 @@ func scanLink(row scanner) (*Link, error) {
 		text string
 		into *attr.Set
 	}{{wanted, &l.Wanted}, {sent, &l.Sent}, {answered, &l.Answered}} {
-		if err := json.Unmarshal([]byte(part.text), part.into); err != nil {
+		set, err := attr.ParseJSON(part.text)
+		if err != nil {
 			return nil, fmt.Errorf("read the link of %s %s: %w", l.Kind, l.ObjectID, err)
 		}
+		*part.into = set
 	}
 	l.Leaving, l.Vanished, l.Created, l.Modified = fromMillis(leaving), fromMillis(vanished), fromMillis(created), fromMillis(modified)
 	return l, nil
@@ -301,7 +302,7 @@ func (tx *Tx) record(ctx context.Context, r Result) error {
 func (tx *Tx) recordOperations(ctx context.Context, ops []*Operation) error {
 	rows := make([][]any, len(ops))
 	for i, o := range ops {
-		rows[i] = []any{o.ID, string(o.State), o.Status, o.Verified, o.Target.ID, o.Target.Name, jsonText(o.Steps), o.Reason, tx.now(), jsonOrNull(o.Error), jsonOrNull(o.Exchange)}
+		rows[i] = []any{o.ID, string(o.State), o.Status, o.Verified, o.Target.ID, o.Target.Name, jsonText(listed[provision.Step](o.Steps)), o.Reason, tx.now(), jsonOrNull(o.Error), jsonOrNull(o.Exchange)}
 	}
 	if err := tx.update(ctx, "operations", []string{
 		"id text", "state text", "status text", "verified boolean", "account_id text", "account_name text", "steps text", "reason text", "finished_at bigint", "error text", "exchange text",

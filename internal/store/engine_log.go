@@ -58,7 +58,7 @@ func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
 	pick("cycle_id", q.CycleID)
 	rare := slices.Contains([]provision.Action{provision.Create, provision.Disable, provision.Enable, provision.Delete}, q.Action)
 	if rare && !picked {
-		where.WriteString(" and action in ('create','disable','enable','delete')") // so that its index is found
+		where.WriteString(" and " + isRare) // so that its index is found
 	}
 	status := "status"
 	if picked || rare {
@@ -71,7 +71,7 @@ func (s *Store) Log(ctx context.Context, q LogQuery) ([]*Operation, error) {
 	switch q.Status {
 	case "":
 	case Tried:
-		where.WriteString(" and " + status + " in ('success','failure','warning')") // so that its index is found: skipped are most
+		where.WriteString(" and (" + status + " in ('failure','warning') or " + status + " = 'success')") // so that its index is found: skipped are most
 	case "failure", "warning":
 		where.WriteString(" and status = '" + q.Status + "'") // so that its index is found: there are few of them
 	default:

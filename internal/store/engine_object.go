@@ -242,7 +242,7 @@ func (s *Store) MemberDiff(ctx context.Context, appID, cycleID, groupID string, 
 			coming, going                  bool
 		}
 		// The concatenation keeps the planner from reading the whole cycle for each member.
-		const planned = `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id || '' = $3 and o.` + isOpen + ` and o.state in ('planned','applying') and o.action in `
+		planned := `exists (select 1 from operations o where o.object_id = u.id and o.app_id = $2 and o.cycle_id || '' = $3 and ` + openOf("o") + ` and o.state in ('planned','applying') and o.action in `
 		// One after the other: in a first load everybody is one of them.
 		err := each(ctx, tx, func(rows scanner) error {
 			var r row

@@ -102,6 +102,9 @@ type listed[T attr.Appender] []T
 
 // AppendJSON implements [attr.Appender].
 func (l listed[T]) AppendJSON(b []byte) ([]byte, error) {
+	if l == nil {
+		return append(b, "null"...), nil
+	}
 	b = append(b, '[')
 	for i, e := range l {
 		if i > 0 {
@@ -115,12 +118,21 @@ func (l listed[T]) AppendJSON(b []byte) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// isOpen is the condition of the partial index over what is not over. SQLite uses the index only
-// where the condition stands in the query as it does in the index.
-const isOpen = `state in ('planned','applying','held','approved','unknown')`
+// The conditions of partial indexes. SQLite uses an index only where its condition stands in the query as it does
+// in the index, and makes a table of a list of three or more for each row that it writes: so there is none.
+var (
+	isOpen    = either("state", "planned", "applying", "held", "approved", "unknown") // what is not over
+	isWeighed = isOpen + ` and ` + either("action", "disable", "delete", "update")    // what the guard looks at: nobody is removed by anything else
+	isRare    = either("action", "create", "disable", "enable", "delete")             // what the log has little of
+)
 
-// isWeighed is the condition of the partial index over what the guard looks at: nobody is removed by anything else.
-const isWeighed = isOpen + ` and action in ('disable','delete','update')`
+// either is the condition that a column has one of these values.
+func either(column string, values ...string) string {
+	return "(" + column + " = '" + strings.Join(values, "' or "+column+" = '") + "')"
+}
+
+// openOf is isOpen of a table that has a name of its own in a query.
+func openOf(name string) string { return strings.ReplaceAll(isOpen, "state", name+".state") }
 
 const operationColumns = `id, app_id, cycle_id, type, action, state, urgency, rank, object_id, object_name, account_id, account_name,
 	cause, reason, want, detail, steps, origin, removals, approved, hold, status, verified, error, exchange, initiated_by,
@@ -131,7 +143,7 @@ func (o *Operation) values() []any {
 	_, members := o.Removals()
 	return []any{
 		o.ID, o.AppID, o.CycleID, string(o.Kind), string(o.Action), string(o.State), int64(o.Urgency), int64(o.Rank), o.Source.ID, o.Source.Name, o.Target.ID, o.Target.Name,
-		string(o.Cause), o.Reason, jsonText(o.Want), jsonText(d), jsonText(o.Steps), string(o.Origin), int64(members), o.Approved, o.Hold, o.Status, o.Verified, jsonOrNull(o.Error), jsonOrNull(o.Exchange), o.InitiatedBy,
+		string(o.Cause), o.Reason, jsonText(o.Want), jsonText(d), jsonText(listed[provision.Step](o.Steps)), string(o.Origin), int64(members), o.Approved, o.Hold, o.Status, o.Verified, jsonOrNull(o.Error), jsonOrNull(o.Exchange), o.InitiatedBy,
 		millis(o.Changed), millis(o.Created), millis(o.Started), millis(o.Finished),
 	}
 }
@@ -361,7 +373,7 @@ func openOperations(ctx context.Context, tx *Tx, appID string, ids string) (map[
 	found, err := rowsOf(ctx, tx, scan, `select o.id, o.cycle_id, o.object_id, o.action, o.cause, o.state, o.origin, o.approved, o.removals, case when o.state = 'unknown' then o.want else '' end,
 			case when o.state = 'approved' and o.removals > 0 then o.detail else '' end
 		from operations o join cycles c on c.id = o.cycle_id
-		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and o.`+isOpen+` and c.state <> 'planned'`, appID, ids)
+		where o.app_id = $1 and o.object_id in `+tx.in("$2")+` and `+openOf("o")+` and c.state <> 'planned'`, appID, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -398,7 +410,7 @@ func (s *Store) FailPlanned(ctx context.Context, cycleID, objectID string, p pro
 func (s *Store) RecoverOperations(ctx context.Context, appID string) (dropped, unknown int, err error) {
 	now := s.Now()
 	err = s.writeAhead(ctx, func(tx *Tx) error {
-		sent, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o where o.app_id = $1 and o.`+isOpen+` and o.state = 'applying'`, appID)
+		sent, err := rowsOf(ctx, tx, scanOperation, `select `+operationColumns+` from operations o where o.app_id = $1 and `+openOf("o")+` and o.state = 'applying'`, appID)
 		if err != nil {
 			return err
 		}

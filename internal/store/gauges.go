@@ -29,7 +29,7 @@ type AppGauges struct {
 // openByState counts what waits or is under way. It is counted by cycle first, and each of those few cycles is then
 // looked up: looked up by their cycles, all records of the log would be gone through at every scrape, and of all cycles
 // there are as many.
-const openByState = `select app_id, state, cast(sum(n) as bigint) from (select app_id, state, cycle_id, count(*) as n from operations where ` + isOpen + ` group by 1, 2, 3) o
+var openByState = `select app_id, state, cast(sum(n) as bigint) from (select app_id, state, cycle_id, count(*) as n from operations where ` + isOpen + ` group by 1, 2, 3) o
 	where (select c.state from cycles c where c.id = o.cycle_id) <> 'planned' group by 1, 2`
 
 // Gauges reads how everything stands, with as many queries for one application as for a hundred.

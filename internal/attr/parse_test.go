@@ -1,0 +1,52 @@
+package attr
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// sameParsed checks that a text is the object, or the mistake, that package json makes of it.
+func sameParsed(t *testing.T, text string) {
+	t.Helper()
+	var want map[string]any
+	wrong := json.Unmarshal([]byte(text), &want)
+	got, err := ParseJSON(text)
+	if (err == nil) != (wrong == nil) || err == nil && !reflect.DeepEqual(got, want) {
+		t.Errorf("%q becomes %#v, %v; want %#v, %v", text, got, err, want, wrong)
+	}
+}
+
+var parsed = []string{
+	`{}`, ` { } `, `null`, ``, ` `, `[]`, `"x"`, `true`, `{"a":}`, `{"a"}`, `{"a":1,}`, `{,}`, `{"a":true,}`, `{"a":[true,]}`, `{"a":[,]}`, `{"a":tru}`, `{"a":nullx}`,
+	`{"a":"b"} x`, `{"a":"b"}{}`, "{\"a\":\"b\"}\x00", "{\"a\":\"b\x00\"}", "{\"a\":\"b\xff\"}", "{\"\xff\":null}", `{"a":"Jürgen \u00fc \"x\" \ud800"}`, `{"a":"Jürgen","ü":"日本"}`,
+	`{"a":1,"b":-0,"c":1e300,"d":1e999,"e":01}`, `{"a":"1","a":{"b":[]},"a":{"c":null}}`, `{"a":{"b":{"c":[[],{},[true,false,null,"x"]]}}}`,
+	`{"emails":[{"primary":true,"type":"work","value":"ada@example.org"}],"name":{"givenName":"Ada"}}`, "{\r\n\t\"a\" : [ \"b\" , true ] \n}", `{"a`, `{"a":"b`, `{"a":["b"`, `{"a":{"b":true`,
+}
+
+func TestParseJSON(t *testing.T) {
+	t.Parallel()
+	for _, text := range parsed {
+		sameParsed(t, text)
+	}
+	for _, depth := range []int{deepest - 1, deepest, deepest + 1, 20_000} {
+		sameParsed(t, `{"a":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+"}")
+	}
+}
+
+func FuzzParseJSON(f *testing.F) {
+	for _, text := range parsed {
+		f.Add(text)
+	}
+	f.Fuzz(sameParsed)
+}
+
+func BenchmarkParseJSON(b *testing.B) {
+	text := parsed[len(parsed)-6]
+	for b.Loop() {
+		if _, err := ParseJSON(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
