@@ -99,13 +99,17 @@ func explainSQLite(code int, dir string) *Error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
 		return &Error{Kind: ErrReadOnly, Reason: "Muster's database in " + dir + " cannot be written", Next: "check the owner and the permissions of the directory and of what is in it"}
 	case sqlite3.SQLITE_IOERR:
-		return &Error{Kind: ErrReadOnly, Reason: "Muster's database in " + dir + " cannot be read or written: the disk refuses it", Next: "see what the machine says of the disk; a file system with errors is made read-only"}
+		return &Error{Kind: ErrReadOnly, Reason: "Muster's database in " + dir + " cannot be read or written: the disk is full, or refuses it", Next: "make room where it is full; else see what the machine says of the disk: a file system with errors is made read-only"}
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return damaged(dir)
 	case sqlite3.SQLITE_FULL:
-		return &Error{Kind: ErrFull, Reason: "the disk that holds " + dir + " is full", Next: "make room and try again; nothing was lost"}
+		return full(dir)
 	}
 	return nil
+}
+
+func full(dir string) *Error {
+	return &Error{Kind: ErrFull, Reason: "the disk that holds " + dir + " is full", Next: "make room and try again; nothing was lost"}
 }
 
 func damaged(dir string) *Error {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -73,6 +74,11 @@ func openFile(path, options string, connections int) (*sql.DB, error) {
 // machine (the write-ahead log takes the file's permissions), and locks the directory.
 func (s *Store) prepareDir(c Config, path string) error {
 	cannot := func(err error) error {
+		if errors.Is(err, syscall.ENOSPC) {
+			e := full(c.Data)
+			e.Err = err
+			return e
+		}
 		return &Error{Kind: ErrReadOnly, Reason: "the data directory " + c.Data + " cannot be written", Next: "check its owner and permissions, or name another with --data", Err: err}
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
