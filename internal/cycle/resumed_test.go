@@ -14,6 +14,16 @@ import (
 // A group whose creation had no answer, which was then found, and whose pass was ended before it went on, is
 // Muster's own: it was taken for one that had been there before, and stayed when it left the scope.
 func TestEndedAfterALostCreateWasFound(t *testing.T) {
+	for range 20 {
+		if endedAfterALostCreate(t) {
+			return
+		}
+	}
+	t.Error("no pass was ended in time")
+}
+
+// endedAfterALostCreate reports false when the pass was over before its end was noticed.
+func endedAfterALostCreate(t *testing.T) bool {
 	w := onSQLite(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var armed, made, ended atomic.Bool
@@ -41,7 +51,7 @@ func TestEndedAfterALostCreateWasFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.engine.Run(ctx, stored, cycle.Options{}); err == nil || !ended.Load() {
-		t.Fatalf("the pass was not ended: %v", err)
+		return false
 	}
 	w.sync()
 	w.groupMembers("Team", "p000", "p001")
@@ -52,4 +62,5 @@ func TestEndedAfterALostCreateWasFound(t *testing.T) {
 		t.Errorf("%d groups, not All alone", n)
 	}
 	w.again()
+	return true
 }
