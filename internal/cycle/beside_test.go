@@ -17,6 +17,7 @@ import (
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
+	"github.com/muster-id/muster/internal/source"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -386,7 +387,15 @@ func TestApprovalIsForWhatWasDue(t *testing.T) {
 	var once sync.Once
 	w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodPost {
-			once.Do(func() { w.off(names[10:20]...) })
+			once.Do(func() { // at once: two who are seen alone are too few to be held
+				var leavers records
+				for i, n := range names[10:20] {
+					leavers = append(leavers, source.Record{Line: i + 2, Kind: directory.KindUser, Name: n, Attributes: map[string]any{"userName": n, "active": false}})
+				}
+				if r, err := w.store.Import(w.t.Context(), leavers, store.ImportOptions{Source: "hr", Actor: by}); err != nil || r.Updated != 10 {
+					w.t.Errorf("%+v, %v", r, err)
+				}
+			})
 		}
 		next.ServeHTTP(rw, r)
 	})
