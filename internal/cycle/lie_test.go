@@ -175,3 +175,24 @@ func TestRemovalOfSomebodyWhoIsGone(t *testing.T) {
 	}
 	w.again()
 }
+
+// A target that answers the search for an account with 404, once, is not believed: it keeps no address apart from another, and
+// somebody who is there by another name would get a second account.
+func TestSearchAnsweredByALie(t *testing.T) {
+	w := onSQLite(t)
+	w.app.Provisioning.Scope = "all"
+	w.save()
+	w.sync() // a target that has nobody is read as a whole
+	there := w.target.AddUser(map[string]any{"userName": "other-ada", "active": true, "emails": mailsOf("ada@example.org")})
+	w.user("ada", "emails", mailsOf("ada@example.org"))
+	w.target.Fail(connectortest.Fault{Method: http.MethodGet, Status: 404, Times: 3})
+	for range 4 {
+		_, _ = w.trySync()
+	}
+	w.target.Heal()
+	w.sync()
+	if ids := w.target.UserIDs(); len(ids) != 1 || ids[0] != there {
+		t.Errorf("the accounts are %v, not %s alone", ids, there)
+	}
+	w.again()
+}

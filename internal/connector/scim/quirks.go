@@ -22,6 +22,10 @@ type Quirks struct {
 
 	// Filter is "eq" when accounts can be looked up by attribute, or "none": then all are read.
 	Filter string `json:"filter"`
+	// Nobody is how a search that finds nobody is answered: with an empty "list" (RFC 7644 §3.4.2), or with a
+	// 404, "not_found". Unless it is said, a 404 is a failure: were it believed, one that a gateway makes up in between
+	// would let somebody who is there be created once more.
+	Nobody string `json:"nobody"`
 	// FilterAs names the attribute to ask for where it is not the mapped path, as "path=attribute"
 	// pairs: `emails[type eq "work"].value=emails.value`. Without an entry the filter in brackets
 	// is left out, which every known target understands; what comes back is checked anyway.
@@ -67,7 +71,7 @@ type Quirks struct {
 // defaults are those of a target that keeps to the RFCs.
 func defaults() Quirks {
 	return Quirks{
-		ContentType: "application/scim+json", Filter: "eq", Paging: "index", PageSize: 100,
+		ContentType: "application/scim+json", Filter: "eq", Nobody: "list", Paging: "index", PageSize: 100,
 		Update: "patch", PatchStyle: "path", Disable: "active", PrimaryEmail: true,
 		Members: "shown", ExcludeMembers: true, MemberRemoval: "filter", MemberBatch: 100,
 		CreateMembers: true, MixMembers: true,
@@ -78,6 +82,7 @@ func defaults() Quirks {
 var allowed = map[string][]string{
 	"content_type":   {"application/scim+json", "application/json"},
 	"filter":         {"eq", "none"},
+	"nobody":         {"list", "not_found"},
 	"paging":         {"index", "cursor", "none"},
 	"update":         {"patch", "put"},
 	"patch_style":    {"path", "pathless"},

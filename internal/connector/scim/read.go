@@ -269,7 +269,7 @@ func (c *Connector) more(p page, repeated bool, received, announced int) (more, 
 }
 
 // beyondEnd reports whether an error says no more than that a list is over: where a filter finds
-// nobody, and where a page is asked for that a full last one left in doubt.
+// nobody (see [Quirks.Nobody]), and where a page is asked for that a full last one left in doubt.
 func beyondEnd(e *connector.Error, w walk, received, announced int) bool {
 	if w.filter != "" && received == 0 {
 		return e.Kind == connector.NotFound
@@ -308,9 +308,15 @@ func (c *Connector) fetch(ctx context.Context, w walk, start int, cursor string)
 		Method: http.MethodGet, Path: c.collection(q.Kind), Query: v, Urgency: q.Urgency, List: true,
 	})
 	if e := failure(err); e != nil {
-		if e.Kind == connector.NotFound && filter == "" {
+		switch {
+		case e.Kind != connector.NotFound || filter != "" && c.quirks.Nobody == "not_found":
+		case filter == "":
 			e.Kind, e.Code = connector.Unavailable, connector.CodeEndpoint
 			e.Reason, e.Advice = c.client.Host()+" has no "+c.collection(q.Kind)+" at this address", "Check the endpoint of the connection."
+		default:
+			e.Kind, e.Code = connector.Unavailable, connector.CodeEndpoint
+			e.Reason = c.client.Host() + " answers a search with 404, and whether it finds nobody or is out of order cannot be told"
+			e.Advice = "The next cycle asks again. If this target always answers so where it finds nobody, set the option nobody of the connection to not_found."
 		}
 		return page{}, e
 	}

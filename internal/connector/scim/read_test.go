@@ -73,6 +73,20 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// A 404 to a search is no proof that nobody is there, unless it is known to be what the target says then.
+func TestSearchAnsweredWith404(t *testing.T) {
+	t.Parallel()
+	for nobody, code := range map[string]string{"list": connector.CodeEndpoint, "not_found": ""} {
+		b, target := bench(t, connectortest.Behaviour{}, map[string]string{"nobody": nobody})
+		target.Fail(connectortest.Fault{Status: 404})
+		ids, err := read(t, b.Connector, connector.Query{Kind: directory.KindUser, Path: "userName", Value: "ada"})
+		var e *connector.Error
+		if got := errors.As(err, &e); got != (code != "") || got && (e.Kind != connector.Unavailable || e.Code != code) || len(ids) != 0 {
+			t.Errorf("%s: %v, %v", nobody, ids, err)
+		}
+	}
+}
+
 // TestWalkAnswers checks walks over answers that are no lists, each of which ends as one error.
 func TestWalkAnswers(t *testing.T) {
 	t.Parallel()
