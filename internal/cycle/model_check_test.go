@@ -149,6 +149,9 @@ func (m *model) check(done bool) {
 				m.t.Errorf("the account of %s, who was never in scope, was touched: %v", p.name, doc)
 			}
 		}
+		if is == none|vanished && m.blocked[p] {
+			p.may |= is // nobody can be made by a name that another has; left looks whether that is told
+		}
 		if p.may&is == 0 {
 			in, policy := m.in(p)
 			m.t.Errorf("%s is %s, and must be %s (in scope: %t %s)", p.name, is, p.may, in, policy)
