@@ -85,7 +85,8 @@ func problemOf(e *connector.Error) provision.Problem {
 }
 
 // whoHas finds out whose account has what another one was refused, a name or an address, and says so: the target's
-// own words seldom do. It asks for the first ones of a pass, and a target that cannot be filtered for one page of its list:
+// own words seldom do. When it is somebody who is to be called otherwise, and is remembered by yet another name, the link learns the
+// true one: two who are in each other's way are only seen to be when both are known by what they have. It asks for the first ones of a pass, and a target that cannot be filtered for one page of its list:
 // the name of an account is not worth reading all of them.
 func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connector.Error {
 	if r.conflicts.Add(1) > confirmations {
@@ -103,6 +104,17 @@ func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connecto
 		for _, c := range found {
 			if c.ID == w.Target.ID {
 				continue
+			}
+			if c.LinkedTo != "" {
+				has := attr.Set{}
+				for _, path := range r.unique(w.Kind) {
+					if v, shown := c.Values[path]; shown {
+						has[path] = v
+					}
+				}
+				if err := r.engine.Store.Correct(ctx, r.app.ID, r.holder, w.Kind, c.ID, has); err != nil {
+					r.engine.Log.Warn("what an account is called was not kept", "app", r.app.Name, "cycle", r.cycle.ID, "account", c.ID, "error", err)
+				}
 			}
 			p, told := provision.Taken(path, c), *e
 			told.Code, told.Reason, told.Advice = p.Code, w.Conceal(p.Reason), p.Recommendation

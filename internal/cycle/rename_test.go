@@ -235,6 +235,31 @@ func TestNameOfALeaver(t *testing.T) {
 	})
 }
 
+// TestExchangeUnderForgottenNames: two accounts have each other's names, and Muster remembers both by others, as after reading them
+// at a target that shows changes late. Who is in the other's way is looked up, so that they exchange them the next time.
+func TestExchangeUnderForgottenNames(t *testing.T) {
+	onEach(t, func(w *world) {
+		ids := four(w)
+		w.set("ada", "userName", "ada.king", "emails", mail("ada.king@example.org"))
+		w.set("bob", "userName", "bob.king", "emails", mail("bob.king@example.org"))
+		w.expect(w.sync(), map[string]int{"update": 2})
+		for was, now := range map[string]string{"ada": "bob", "bob": "ada", "cleo": "zoe"} {
+			w.target.EditUser(ids[was], func(doc map[string]any) { doc["userName"], doc["emails"] = now, mail(now+"@example.org") })
+		}
+		w.set("ada.king", "userName", "ada", "emails", mail("ada@example.org"))
+		w.set("bob.king", "userName", "bob", "emails", mail("bob@example.org"))
+		w.set("dora", "userName", "zoe", "emails", mail("zoe@example.org"))
+		w.expect(w.sync(), map[string]int{"failed": 3})
+		w.expect(w.sync(), map[string]int{"update": 3, "failed": 1})
+		w.named(ids, map[string]string{"ada": "ada", "bob": "bob", "dora": "dora"})
+		// Nothing is to be changed of cleo: what somebody called that account is for a reconcile, and only reported by default.
+		w.named(ids, map[string]string{"cleo": "zoe"})
+		if was := w.explained("cleo").Link.Wanted["userName"]; was != "cleo" {
+			t.Errorf("cleo is remembered as %v", was)
+		}
+	})
+}
+
 // TestNameOfALeaverWithoutFilters: a target that cannot be filtered is not listed to find out who has a name.
 func TestNameOfALeaverWithoutFilters(t *testing.T) {
 	for size, code := range map[string]string{"2": "uniqueness", "100": "taken"} {

@@ -483,6 +483,33 @@ func (tx *Tx) writeLinks(ctx context.Context, links []*Link) error {
 		sent = excluded.sent, answered = excluded.answered, leaving_at = excluded.leaving_at, vanished_at = excluded.vanished_at, rematch = excluded.rematch, modified_at = excluded.modified_at`)
 }
 
+// Correct takes values of an account that was just read for what its link has another opinion of, such as one that was read from
+// a target that shows changes late. It leaves alone whoever nothing is to be changed of: what somebody else changed there is for a reconcile
+// to find. Holder is that of [Store.Record].
+func (s *Store) Correct(ctx context.Context, appID, holder string, kind directory.Kind, account string, read attr.Set) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.mustHold(ctx, appID, holder); err != nil {
+			return err
+		}
+		found, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type = $2 and account_id = $3
+			and (exists (select 1 from escrow e where e.app_id = $1 and e.type = $2 and e.object_id = links.object_id)
+			or exists (select 1 from operations where app_id = $1 and object_id = links.object_id and `+isOpen+` and action in ('update','enable')))`, appID, string(kind), account)
+		for _, l := range found {
+			for path, v := range read {
+				if !attr.Similar(v, l.Answered[path]) {
+					l.Wanted[path], l.Answered[path] = v, v
+					delete(l.Sent, path)
+				}
+			}
+			if _, err := tx.Exec(ctx, `update links set wanted = $1, sent = $2, answered = $3 where app_id = $4 and type = $5 and object_id = $6`,
+				jsonText(l.Wanted), jsonText(l.beyondWanted()), jsonText(l.Answered), appID, string(kind), l.ObjectID); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
 // settle ends the operations of objects that ended without an answer: how the accounts stand is known
 // now, and a removal whose account is off was carried out: the guard counts it. Somebody who returned and
 // whose account is on is back: no operation follows that could say so. What was wanted is no longer
