@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/directory"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // accounts are the target's accounts by e-mail address, which no step changes.
@@ -77,13 +78,17 @@ func (m *model) takenNames() {
 }
 
 // reported says that the target acknowledged the name that somebody is to have and kept another, where it should have
-// said that it is taken: that is told, and not sent again until the name changes.
+// said that it is taken: that is told, and not sent again until it takes a name. What it refused meanwhile changes nothing.
 func (m *model) reported(p *person) bool {
 	cycles, err := m.store.Cycles(m.t.Context(), m.app.ID, "", 1000)
 	m.must(err)
 	for _, c := range cycles {
 		for _, o := range m.operations(c.ID) {
-			if o.Source.ID == p.id && slices.ContainsFunc(o.Edits, func(e attr.Edit) bool { return e.Path == "userName" }) {
+			if o.Source.ID != p.id {
+				continue
+			}
+			i := slices.IndexFunc(o.Edits, func(e attr.Edit) bool { return e.Path == "userName" })
+			if i >= 0 && (o.State == store.Applied || attr.Similar(o.Edits[i].New, p.name)) {
 				return o.Error != nil && o.Error.Code == "not_accepted"
 			}
 		}
@@ -175,7 +180,8 @@ func (m *model) attributes(p *person, doc map[string]any) {
 		m.t.Errorf("%s is called %s", p.name, name)
 	}
 	title, _ := doc["title"].(string)
-	if want, known := titles[m.titles].makes(p.title); known && title != want && !p.turns("title") && (p.title != "" || title != "Before") {
+	if want, known := titles[m.titles].makes(p.title); known && title != want && !p.turns("title") && (p.title != "" || title != "Before" && title != "Entered there") {
+		// What was there, or came, before Muster knew the account for certain is nothing that the directory lost.
 		m.t.Errorf("%s has title %q, want %q", p.name, title, want)
 	}
 	ext, _ := doc[directory.Enterprise].(map[string]any)
@@ -217,6 +223,11 @@ func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
 			delete(g.aside, p) // as if nothing had been
 		}
 		belongs[id] = true
+	}
+	for _, p := range m.people {
+		if in, _ := m.in(p); !in && p.turned != nil && p.turned.Action != "" {
+			belongs[m.accountOf(p)] = true // is on because somebody undid the end of it, and in what they were in then
+		}
 	}
 	for _, p := range g.flat() {
 		ids := accounts[p.mail]

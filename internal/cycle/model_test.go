@@ -362,6 +362,8 @@ func (m *model) teamBecomes(g *team, whole bool) func(state) state {
 			return on
 		case s == none, s == foreignOn, policy == "keep":
 			return s
+		case s == vanished && g.foreign != "":
+			return none | s // was there before Muster, who keeps the link of such a one where there is nobody to take out of it
 		case g.adopted && s == on:
 			return foreignOn
 		}

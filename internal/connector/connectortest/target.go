@@ -157,6 +157,9 @@ func (t *Target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if done {
 		t.handle(right, r, path, body)
 	}
+	if fault != nil && fault.Committed && fault.Status/100 == 2 && right.status >= 400 {
+		fault = nil
+	}
 	status := right.status
 	if fault == nil || !fault.answer(w, r, right) {
 		for name, v := range right.header {

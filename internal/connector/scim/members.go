@@ -163,7 +163,7 @@ func (w *writing) batch(ctx context.Context, with part, members []memberChange) 
 		return w.batch(ctx, part{}, members)
 	}
 	if len(members) == 1 {
-		return w.refuse(members[0], failed)
+		return w.refuse(ctx, members[0], failed)
 	}
 	half := len(members) / 2
 	if failed := w.batch(ctx, part{}, members[:half]); failed != nil {
@@ -173,8 +173,15 @@ func (w *writing) batch(ctx context.Context, with part, members []memberChange) 
 }
 
 // refuse notes a member that the target did not take, and ends the change when it seems to take none.
-func (w *writing) refuse(m memberChange, failed *connector.Error) *connector.Error {
-	if !m.add && (failed.Kind == connector.NotFound || failed.Code == connector.CodeNoTarget) {
+func (w *writing) refuse(ctx context.Context, m memberChange, failed *connector.Error) *connector.Error {
+	out := !m.add && failed.Code == connector.CodeNoTarget
+	if !m.add && failed.Kind == connector.NotFound {
+		var unread *connector.Error
+		if out, unread = w.outside(ctx, m.id); unread != nil {
+			return unread
+		}
+	}
+	if out {
 		w.tookMembers([]memberChange{m}) // who is no member is removed
 		return nil
 	}
@@ -201,16 +208,33 @@ func refusedMembers(e *connector.Error) bool {
 	return e.Kind == connector.Rejected || e.Kind == connector.NotFound
 }
 
-// groupGone looks once whether the group is there.
+// groupGone looks once whether the group is there, and whom it shows.
 func (w *writing) groupGone(ctx context.Context) (bool, *connector.Error) {
-	if w.alive {
+	if w.group != nil {
 		return false, nil
 	}
-	a, ans, err := w.c.one(ctx, connector.Query{Kind: directory.KindGroup, ID: w.change.ID, Urgency: w.change.Urgency})
-	w.out.Requests += ans.Requests
-	if err != nil {
-		return false, failure(err)
+	a, failed := w.look(ctx, connector.Query{Kind: directory.KindGroup, ID: w.change.ID, Members: true})
+	if failed != nil {
+		return false, failed
 	}
-	w.alive = a != nil
+	w.group = a
 	return a == nil, nil
+}
+
+// outside reports whether a 404 to the removal of somebody from a group that is there says that they are no member: the group
+// shows it, or, where it shows nobody, their account is gone. Any other may be made up in between, and would leave them in.
+func (w *writing) outside(ctx context.Context, id string) (bool, *connector.Error) {
+	if w.group.MembersKnown {
+		return !slices.Contains(w.group.Members, id), nil
+	}
+	a, failed := w.look(ctx, connector.Query{Kind: directory.KindUser, ID: id})
+	return a == nil && failed == nil, failed
+}
+
+// look reads one account, nil where there is none.
+func (w *writing) look(ctx context.Context, q connector.Query) (*connector.Account, *connector.Error) {
+	q.Urgency = w.change.Urgency
+	a, ans, err := w.c.one(ctx, q)
+	w.out.Requests += ans.Requests
+	return a, failure(err)
 }

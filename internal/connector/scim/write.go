@@ -38,7 +38,7 @@ type writing struct {
 	c      *Connector
 	change connector.Change
 	out    connector.Outcome
-	alive  bool // the group was seen to exist, see members.go
+	group  *connector.Account // as it was read when it was seen to exist, see members.go
 }
 
 // send sends one request of the change.

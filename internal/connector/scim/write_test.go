@@ -406,6 +406,32 @@ func TestMembersAreNotLost(t *testing.T) {
 	}
 }
 
+// TestRemovalAnsweredWith404: it is no member who is not one, as the group shows, or whose account is gone. Else the 404 may be made up in
+// between, and whoever is to be out of the group would stay in it.
+func TestRemovalAnsweredWith404(t *testing.T) {
+	t.Parallel()
+	for _, hidden := range []bool{false, true} {
+		for who, removed := range map[string]bool{"a member": false, "no member": !hidden, "gone": true} {
+			t.Run(fmt.Sprintf("%s, hidden %t", who, hidden), func(t *testing.T) {
+				b, target := bench(t, connectortest.Behaviour{HideMembers: hidden}, nil)
+				id := target.AddUser(map[string]any{"userName": "a"})
+				group := target.AddGroup("G", target.AddUser(map[string]any{"userName": "b"}))
+				switch who {
+				case "a member":
+					target.SetMembers(group, append(target.Members(group), id)...)
+				case "gone":
+					target.RemoveUser(id)
+				}
+				target.Fail(connectortest.Fault{Method: http.MethodPatch, Status: 404, Times: -1})
+				out, err := b.Connector.Write(t.Context(), connector.Change{Kind: directory.KindGroup, Action: connector.Update, ID: group, Remove: []string{id}})
+				if err != nil || len(out.Refused)+len(out.Removed) != 1 || removed != slices.Equal(out.Removed, []string{id}) {
+					t.Errorf("removed %v, refused %v, %v", out.Removed, out.Refused, err)
+				}
+			})
+		}
+	}
+}
+
 // TestPutNeverEmptiesAGroup checks that a group whose members are not shown is not replaced.
 func TestPutNeverEmptiesAGroup(t *testing.T) {
 	t.Parallel()
