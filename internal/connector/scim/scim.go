@@ -103,7 +103,7 @@ func (c *Connector) Test(ctx context.Context) connector.Diagnosis {
 	}
 	return connector.Diagnosis{
 		OK: true, Code: connector.DiagnosisOK, Message: c.client.Host() + " lists its users to these credentials.",
-		Next: "Provisioning can be switched on.",
+		Next: "Provisioning can run.",
 	}
 }
 

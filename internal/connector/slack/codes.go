@@ -39,7 +39,7 @@ const (
 	adviseValue  = "Correct the value in the directory or the mapping that makes it."
 	adviseAgain  = "It is tried again by itself; ask Slack's support if it stays."
 	adviseReport = "This is a fault in how Muster spoke to Slack: report it with the request and the answer in this log."
-	advisePeople = "Change this person in Slack's administration, or take them out of the application's scope."
+	advisePeople = "Have an owner of the workspace change or deactivate this person in Slack's administration."
 )
 
 // codes is every code of the reference (https://docs.slack.dev/reference/scim-api#errors) and those only

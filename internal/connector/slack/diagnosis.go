@@ -45,7 +45,7 @@ func (c *Connector) Test(ctx context.Context) connector.Diagnosis {
 	if failed == nil {
 		return connector.Diagnosis{
 			OK: true, Code: connector.DiagnosisOK, Message: c.client.Host() + " lists its people to this token.",
-			Next: "Provisioning can be switched on.",
+			Next: "Provisioning can run.",
 		}
 	}
 	d := connector.Diagnose(failed)
