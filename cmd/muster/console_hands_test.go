@@ -116,6 +116,13 @@ func TestLookingAgainDisturbsNobody(t *testing.T) {
 	if at != "there" {
 		t.Errorf("the keyboard is at %s", at)
 	}
+	// Whoever does not see it is told how much has come, and is read no table.
+	var says, aloud string
+	v.run("listening", chromedp.Evaluate(`document.getElementById("says").textContent`, &says),
+		chromedp.Evaluate(`[...document.querySelectorAll("[aria-live], [role=status], [role=alert]")].filter((r) => r.querySelector("tr")).map((r) => r.id).join()`, &aloud))
+	if says != "1 new" || aloud != "" {
+		t.Errorf("what is told is %q; read out whole is %q", says, aloud)
+	}
 }
 
 // A page that looks again by itself says when nobody answers, and when somebody does again.

@@ -238,6 +238,23 @@ func demandStep(stage string) int {
 	return 0
 }
 
+// says is what is told to whoever does not see the steps, at each of them and at the end.
+func (v onDemandView) says() string {
+	switch {
+	case v.Running != nil:
+		return demandSteps[demandStep(v.Running.Stage)].name
+	case v.Result == nil:
+		return ""
+	case len(v.Result.Operations) == 0:
+		return "Nothing to do"
+	}
+	var done []string
+	for _, r := range v.Result.Operations {
+		done = append(done, string(r.Action)+" "+r.Source.Name+": "+r.Status)
+	}
+	return strings.Join(done, ", ")
+}
+
 type explainView struct {
 	appPage
 	User    string

@@ -62,3 +62,14 @@ func (s synchronization) next() string {
 	}
 	return "every 5s"
 }
+
+// says is what is told to whoever does not see the card, when it becomes another.
+func (s synchronization) says() string {
+	switch {
+	case s.Running:
+		return "A cycle is running"
+	case s.Cycle == nil:
+		return "No cycle has run yet"
+	}
+	return "The last cycle is " + s.Cycle.State
+}

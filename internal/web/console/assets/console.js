@@ -70,6 +70,25 @@ document.addEventListener("htmx:afterSettle", () => {
   place = null;
 });
 
+// What has changed in place is told in one short line to whoever does not see it: a list that is read out whole each time
+// could not be worked beside. Of what is looked at again only what is new counts.
+let known = new Set();
+const rows = (box) => [...box.querySelectorAll("tbody tr, .timeline > li, .grid > .card")];
+function told(box, again) {
+  if (box.dataset.says !== undefined) return box.dataset.says;
+  const shown = rows(box), none = box.querySelector(".empty");
+  const n = again ? shown.filter((r) => !known.has(r.textContent)).length : shown.length;
+  if (again) return n === 0 ? "" : n + " new";
+  return n === 0 && none ? none.textContent : n + " shown";
+}
+document.addEventListener("htmx:beforeSwap", (e) => { known = new Set(rows(e.detail.target).map((r) => r.textContent)); });
+document.addEventListener("htmx:afterSwap", (e) => {
+  const box = document.getElementById(e.detail.target.id), region = document.getElementById("says"), asks = e.detail.requestConfig.elt;
+  if (!box || !region) return;
+  const text = told(box, (asks.getAttribute("hx-trigger") || "").startsWith("every"));
+  if (text && (box.dataset.says === undefined || text !== region.textContent)) region.textContent = text;
+});
+
 // A page that asks again by itself says so: a browser that was left open is signed out in time all the same.
 document.addEventListener("htmx:configRequest", (e) => {
   if ((e.detail.elt.getAttribute("hx-trigger") || "").startsWith("every")) e.detail.headers["Muster-Again"] = "yes";
