@@ -332,6 +332,12 @@ func (r *run) withoutMissing(c *candidate) {
 	}
 }
 
+// switches reports whether an operation ended without an answer that may have switched an account on or off, because of its scope:
+// what an undo did stays as it is found.
+func switches(o store.OpenOperation) bool {
+	return o.State == store.Unknown && o.Cause != provision.Undone && (o.Action == provision.Enable || o.Action == provision.Disable)
+}
+
 // uncertain asks the target how the accounts stand whose last operation ended without an answer. What
 // was recorded of them may be the state before or after it: a comparison with that could find no
 // difference where there is one, and leave a leaver's account on.
@@ -362,6 +368,9 @@ func (r *run) uncertain(ctx context.Context, work []*candidate) error {
 		}
 		for _, path := range r.app.program(c.Kind).References() {
 			delete(c.Link.Wanted, path) // shown as an account's id
+		}
+		if c.Verdict.In && slices.ContainsFunc(c.open, switches) {
+			c.Link.Enabled = false // a target that shows changes late may show what was before: it is switched on once more
 		}
 		l := *c.link
 		l.Link = *c.Link

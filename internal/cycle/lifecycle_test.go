@@ -3,6 +3,7 @@ package cycle_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +332,52 @@ func TestManagerComesIntoScopeLater(t *testing.T) {
 		}
 		w.groupMembers("Engineering", "ada", "boss")
 		w.again()
+	})
+}
+
+// TestManagerGetsAnotherAccount in the pass that looks at everything, so that the report's link is written too: the report's manager is
+// the new account then, and not the one that is gone.
+func TestManagerGetsAnotherAccount(t *testing.T) {
+	onEach(t, func(w *world) {
+		w.user("boss")
+		w.user("ada", "manager", "boss")
+		w.group("Engineering", "ada", "boss")
+		w.assign("Engineering")
+		w.expect(w.sync(), map[string]int{"create": 3})
+		w.target.RemoveUser(w.target.UserID("boss"))
+		if err := w.store.Restart(t.Context(), w.app.ID, "links"); err != nil {
+			t.Fatal(err)
+		}
+		w.sync()
+		w.sync()
+		w.sync()
+		ext, _ := w.account("ada")["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"].(map[string]any)
+		m, _ := ext["manager"].(map[string]any)
+		if boss := w.target.UserID("boss"); boss == "" || m["value"] != boss {
+			t.Errorf("ada's manager is %v, want %q", m["value"], boss)
+		}
+		w.again()
+	})
+}
+
+// TestBackWhileADisableIsUncertain: a target that shows changes late shows the account as it was before a disable whose answer was
+// lost. Whoever is back is switched on all the same.
+func TestBackWhileADisableIsUncertain(t *testing.T) {
+	onEach(t, func(w *world) {
+		small(w)
+		w.off("ada")
+		w.target.Behave(func(b *connectortest.Behaviour) { b.StaleReads = 3 })
+		w.target.Fail(connectortest.Fault{Method: http.MethodPatch, Drop: connectortest.AfterWrite, Times: 1})
+		w.sync()
+		if w.target.User(w.target.UserID("ada"))["active"] == true {
+			t.Fatal("the disable was not carried out")
+		}
+		w.set("ada", "active", true)
+		w.sync()
+		w.sync()
+		if w.target.User(w.target.UserID("ada"))["active"] != true {
+			t.Error("ada is in scope and locked out")
+		}
 	})
 }
 

@@ -219,8 +219,8 @@ func (m *model) checkTeam(g *team, accounts map[string][]string, done bool) {
 	for p := range g.aside {
 		id := m.accountOf(p)
 		in, _ := m.in(p)
-		if in = in && slices.Contains(g.flat(), p); in == slices.Contains(there, id) || id == "" {
-			delete(g.aside, p) // as if nothing had been
+		if in, is := in && slices.Contains(g.flat(), p), slices.Contains(there, id); in && is || !in && !is && p.may == off || id == "" {
+			delete(g.aside, p) // as if nothing had been; who leaves and keeps an account is not let back by their return
 		}
 		belongs[id] = true
 	}

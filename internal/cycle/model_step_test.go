@@ -422,7 +422,8 @@ func (m *model) drift() string {
 	case n == 3 && p.may&^(on|off) == 0:
 		m.target.RemoveUser(id)
 		// Whoever was off when that happened is a newcomer when they come back.
-		p.another, p.may = m.rematch || p.may != on, vanished
+		again := slices.ContainsFunc(m.escrows(), func(e *store.Escrow) bool { return e.ObjectID == p.id }) // may be off as far as Muster knows
+		p.another, p.may = m.rematch || p.may != on || again, vanished
 		return p.name + " vanishes"
 	case n == 4 && p.may == on:
 		m.target.EditUser(id, func(doc map[string]any) { doc["active"] = false })
@@ -479,7 +480,7 @@ func (m *model) disturbed(o cycle.Options) string {
 		}
 		f.Method, f.Times = method, -1
 		f.When = func(method, path, body string) bool {
-			if kind.name == lie && method == "PATCH" && (valueChange.MatchString(body) || m.hides("members")) {
+			if kind.name == lie && method == "PATCH" && (valueChange.MatchString(body) || m.hides("members") || m.hides("changes late")) {
 				return false // reported, and not sent again until the value changes; or not to be noticed
 			}
 			key := method + path + strings.Join(nameIn.FindStringSubmatch(body), "")

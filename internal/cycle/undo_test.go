@@ -243,6 +243,30 @@ func TestUndoOfCreates(t *testing.T) {
 	})
 }
 
+// TestUndoneCreateEndsWithTheAssignment: whoever has no account because making it was undone gets one when they are assigned again.
+func TestUndoneCreateEndsWithTheAssignment(t *testing.T) {
+	onEach(t, func(w *world) {
+		w.app.Provisioning.OnUnassign = "delete"
+		w.app.Provisioning.Users.Actions = []string{"create", "update", "disable", "delete"}
+		w.user("ada")
+		w.group("Engineering", "ada")
+		w.assign("Engineering")
+		w.undo(w.sync().Cycle.ID)
+		w.sync()
+		if len(w.target.UserIDs()) != 0 {
+			t.Fatal("what was undone is there again")
+		}
+		w.app.Assignments = nil
+		w.save()
+		w.sync(reconciling) // looks at everything, and not for what has changed
+		w.assign("Engineering")
+		w.sync()
+		if w.target.UserID("ada") == "" {
+			t.Error("ada was assigned again, and is still kept out")
+		}
+	})
+}
+
 // TestUndoDeletesOnlyWhereAllowed: an account that a cycle made is deleted only where deleting is allowed, and is not
 // made again.
 func TestUndoDeletesOnlyWhereAllowed(t *testing.T) {

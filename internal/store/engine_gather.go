@@ -244,7 +244,7 @@ const reachable = `down(id, type) as (
 	)`
 
 // Everyone returns everything that an application may have to do with: who is or may be in scope,
-// and who is linked, read together with the position of the feed.
+// who is linked, and of whom something was turned down, which may be over; read together with the position of the feed.
 func (s *Store) Everyone(ctx context.Context, appID string, everybody bool) (*Work, error) {
 	return read(ctx, s, func(tx *Tx) (*Work, error) {
 		w := &Work{All: true, Groups: map[string][]string{}}
@@ -258,7 +258,8 @@ func (s *Store) Everyone(ctx context.Context, appID string, everybody bool) (*Wo
 			who = `select id from users where deleted_at is null`
 		}
 		w.Users, err = rowsOf(ctx, tx, scanPlaced, `with recursive `+reachable+`
-			select x.id, coalesce(u.manager_id, '') from (`+who+` union select object_id as id from links where app_id = $1 and type = 'user') x left join users u on u.id = x.id order by x.id`, appID)
+			select x.id, coalesce(u.manager_id, '') from (`+who+` union select object_id as id from links where app_id = $1 and type = 'user'
+			union select object_id from rejections where app_id = $1 and type = 'user') x left join users u on u.id = x.id order by x.id`, appID)
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +267,8 @@ func (s *Store) Everyone(ctx context.Context, appID string, everybody bool) (*Wo
 		if everybody {
 			groups = `select id from groups where deleted_at is null`
 		}
-		ids, err := rowsOf(ctx, tx, one[string], groups+` union select object_id from links where app_id = $1 and type = 'group'`, appID)
+		ids, err := rowsOf(ctx, tx, one[string], groups+` union select object_id from links where app_id = $1 and type = 'group'
+			union select object_id from rejections where app_id = $1 and type = 'group'`, appID)
 		for _, id := range ids {
 			w.Groups[id] = nil
 		}

@@ -166,35 +166,64 @@ func (s *Store) Record(ctx context.Context, holder string, results []Result) err
 }
 
 // replaceAccounts forgets the accounts of objects that are about to be linked to others: memberships
-// and references that named them mean nothing any more.
+// and references that named them mean nothing any more. What a link of links had read before that, it forgets too: where
+// nothing was sent for a reference since, the difference stays.
 func (tx *Tx) replaceAccounts(ctx context.Context, links []*Link, ops []*Operation) error {
 	objects := map[string][]string{}
-	account := map[string]string{}
+	next, of := map[string]*Link{}, map[string]*Operation{}
 	for _, l := range links {
 		objects[l.AppID] = append(objects[l.AppID], l.ObjectID)
-		account[l.ObjectID] = l.Account.ID
+		next[l.ObjectID] = l
 	}
 	var references []string
 	for _, o := range ops {
-		if o.Kind == directory.KindUser {
+		if of[o.Source.ID] = o; o.Kind == directory.KindUser {
 			references = o.References
 		}
 	}
 	for app, ids := range objects {
-		rows, err := rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), app, list(ids))
+		read := func() ([]*Link, error) {
+			return rowsOf(ctx, tx, scanLink, `select `+linkColumns+` from links where app_id = $1 and type in ('user','group') and object_id in `+tx.in("$2"), app, list(ids))
+		}
+		rows, err := read()
 		if err != nil {
 			return err
 		}
+		replaced := false
 		for _, l := range rows {
-			if l.Account.ID == account[l.ObjectID] {
+			if l.Account.ID == next[l.ObjectID].Account.ID {
 				continue
 			}
+			replaced = true
 			if err := tx.forgetAccount(ctx, app, l.Kind, l.ObjectID, references); err != nil {
 				return err
 			}
 		}
+		if replaced {
+			if rows, err = read(); err != nil {
+				return err
+			}
+		}
+		for _, l := range rows {
+			if n := next[l.ObjectID]; l.Account.ID == n.Account.ID {
+				n.forget(l, of[l.ObjectID])
+			}
+		}
 	}
 	return nil
+}
+
+// forget drops the references that the link as it is stored knows nothing of, and that the operation did not send.
+func (l *Link) forget(stored *Link, o *Operation) {
+	if o == nil {
+		return
+	}
+	for _, path := range o.References {
+		_, known := stored.Wanted[path]
+		if !known && !slices.ContainsFunc(o.Edits, func(e attr.Edit) bool { return e.Path == path }) {
+			delete(l.Wanted, path)
+		}
+	}
 }
 
 func (tx *Tx) record(ctx context.Context, r Result) error {
