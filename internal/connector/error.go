@@ -51,6 +51,9 @@ func (e *Error) Paused() bool {
 	return errors.As(e.Err, &paused)
 }
 
+// Throttled reports whether the target asked for a pause when it was asked: it works, and what met that is tried again after it.
+func (e *Error) Throttled() bool { return e.Code == CodeThrottled && e.RetryAfter > 0 }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrIncomplete says that a walk over all accounts ended but may have missed some (repeated pages,

@@ -564,6 +564,9 @@ func (d *dispatcher) breaker(w *work, failure *connector.Error) {
 		d.stop(failure, "")
 		return
 	}
+	if failure.Throttled() {
+		return // several may have been under way when the pause began, which says nothing of the target: whatever is next ends the pass
+	}
 	rule := d.writing.Saw(provision.Trial{Failure: failure.Kind, Answered: failure.Status != 0, Repeated: w.escrow != nil})
 	if rule != "" {
 		d.stop(failure, rule)
