@@ -9,6 +9,7 @@ import (
 
 	"github.com/muster-id/muster/internal/attr"
 	"github.com/muster-id/muster/internal/connector"
+	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/store"
 )
@@ -85,8 +86,7 @@ func problemOf(e *connector.Error) provision.Problem {
 }
 
 // whoHas finds out whose account has what another one was refused, a name or an address, and says so: the target's
-// own words seldom do. When it is somebody who is to be called otherwise, and is remembered by yet another name, the link learns the
-// true one: two who are in each other's way are only seen to be when both are known by what they have. It asks for the first ones of a pass, and a target that cannot be filtered for one page of its list:
+// own words seldom do. It asks for the first ones of a pass, and a target that cannot be filtered for one page of its list:
 // the name of an account is not worth reading all of them.
 func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connector.Error {
 	if r.conflicts.Add(1) > confirmations {
@@ -105,23 +105,30 @@ func (r *run) whoHas(ctx context.Context, w *work, e *connector.Error) *connecto
 			if c.ID == w.Target.ID {
 				continue
 			}
-			if c.LinkedTo != "" {
-				has := attr.Set{}
-				for _, path := range r.unique(w.Kind) {
-					if v, shown := c.Values[path]; shown {
-						has[path] = v
-					}
-				}
-				if err := r.engine.Store.Correct(ctx, r.app.ID, r.holder, w.Kind, c.ID, has); err != nil {
-					r.engine.Log.Warn("what an account is called was not kept", "app", r.app.Name, "cycle", r.cycle.ID, "account", c.ID, "error", err)
-				}
-			}
+			r.correct(ctx, w.Kind, c)
 			p, told := provision.Taken(path, c), *e
 			told.Code, told.Reason, told.Advice = p.Code, w.Conceal(p.Reason), p.Recommendation
 			return &told
 		}
 	}
 	return e
+}
+
+// correct has the link of an account that was just read know what it is called: two who are in each other's way are only seen to be
+// when both are known by what they have.
+func (r *run) correct(ctx context.Context, kind directory.Kind, c provision.Candidate) {
+	if c.LinkedTo == "" {
+		return
+	}
+	has := attr.Set{}
+	for _, path := range r.unique(kind) {
+		if v, shown := c.Values[path]; shown {
+			has[path] = v
+		}
+	}
+	if err := r.engine.Store.Correct(ctx, r.app.ID, r.holder, kind, c.ID, has); err != nil {
+		r.engine.Log.Warn("what an account is called was not kept", "app", r.app.Name, "cycle", r.cycle.ID, "account", c.ID, "error", err)
+	}
 }
 
 // enabledAlone switches an account on without what else was to be changed, where that is what the target refuses: nobody

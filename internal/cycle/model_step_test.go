@@ -393,7 +393,7 @@ func (m *model) drift() string {
 	case n == 0:
 		g := m.team()
 		gid := m.at(g)
-		if gid == "" || g.may != on || m.hides("members") {
+		if gid == "" || g.may != on || m.behaves("hides members") {
 			return ""
 		}
 		if there := m.target.Members(gid); len(there) > 0 {
@@ -480,7 +480,7 @@ func (m *model) disturbed(o cycle.Options) string {
 		}
 		f.Method, f.Times = method, -1
 		f.When = func(method, path, body string) bool {
-			if kind.name == lie && method == "PATCH" && (valueChange.MatchString(body) || m.hides("members") || m.hides("changes late")) {
+			if kind.name == lie && method == "PATCH" && (valueChange.MatchString(body) || m.behaves("hides members") || m.behaves("shows changes late")) {
 				return false // reported, and not sent again until the value changes; or not to be noticed
 			}
 			key := method + path + strings.Join(nameIn.FindStringSubmatch(body), "")

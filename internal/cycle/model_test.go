@@ -211,7 +211,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		m.concurrency = 1
 	}
 	m.misfit()
-	if !m.hides("members") {
+	if !m.behaves("hides members") {
 		// Else a group that shows no members may have some, and nothing can be concluded from it.
 		m.app.Connection.Options = map[string]string{"members": "always"}
 	}
@@ -272,7 +272,7 @@ func (m *model) misfit() {
 	m.behaviour = strings.Join(chosen, ", ")
 }
 
-func (m *model) hides(what string) bool { return strings.Contains(m.behaviour, what) }
+func (m *model) behaves(what string) bool { return strings.Contains(m.behaviour, what) }
 
 // Decisions: what a pass makes of a state, once the object is looked at.
 

@@ -82,7 +82,7 @@ type Fault struct {
 	Huge       int  // an answer of so many bytes of JSON
 	Deep       int  // an answer nested so deep
 	Truncate   bool // half of the right answer
-	Committed  bool // the request is carried out first, and then answered as above: what is refused by right, by no success
+	Committed  bool // the request is carried out first, and then answered as above; a refusal as itself, never as a success
 	RedirectTo string
 
 	hits int

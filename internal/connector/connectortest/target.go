@@ -158,7 +158,7 @@ func (t *Target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.handle(right, r, path, body)
 	}
 	if fault != nil && fault.Committed && fault.Status/100 == 2 && right.status >= 400 {
-		fault = nil
+		fault = nil // nothing was carried out that the fault could hide
 	}
 	status := right.status
 	if fault == nil || !fault.answer(w, r, right) {

@@ -28,6 +28,14 @@ type planView struct {
 	Next, After    string
 }
 
+// says is what is told to whoever does not see that a plan is made.
+func (v planView) says() string {
+	if v.Making.Running {
+		return "The plan is being made"
+	}
+	return "The plan is there"
+}
+
 func (c *console) plan(rq *request) error {
 	a, err := rq.app("plan", "Plan")
 	if err != nil {
