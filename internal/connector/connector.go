@@ -56,6 +56,10 @@ type Account struct {
 	// shows without a value is there with nil.
 	Values attr.Set
 
+	// Also are further values under which a query by a path finds this account, such as a second e-mail
+	// address; nil for most accounts.
+	Also map[string][]string
+
 	Members      []string // account ids, for groups read with Members
 	MembersKnown bool     // whether Members is the whole membership
 

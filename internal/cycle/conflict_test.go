@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/mapping"
 )
 
@@ -70,6 +71,32 @@ func TestAccountThatStandsInTheWay(t *testing.T) {
 			t.Errorf("bob: %+v", o.Error)
 		}
 	}
+}
+
+// A workspace that is listed once shows second addresses as a search does: the plan says that an account is taken over, not that
+// one is made.
+func TestListShowsSecondAddress(t *testing.T) {
+	w := onSQLite(t)
+	w.onSlack(func(*http.Request) {})
+	w.save()
+	w.slackDoes("POST", "Users", map[string]any{
+		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": "countess",
+		"name":   map[string]any{"givenName": "A", "familyName": "L"},
+		"emails": []any{map[string]any{"value": "countess@example.org", "primary": true}, map[string]any{"value": "ada@example.org"}},
+	})
+	for _, name := range []string{"ada", "bob", "cyd", "dan"} {
+		w.user(name)
+	}
+	app, err := w.store.Application(t.Context(), "target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := w.engine.Plan(t.Context(), app, cycle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.counts(plan.Summary, map[string]int{"create": 3, "update": 1})
+	w.expect(w.sync(), map[string]int{"create": 3, "update": 1})
 }
 
 // Whoever comes back under a name that another account has is let in all the same, under the old one; the name stays due, and

@@ -45,8 +45,11 @@ func (s *Store) AddSeen(ctx context.Context, appID, walk string, accounts []conn
 		}
 		rows = append(rows, []any{appID, string(a.Kind), a.ID, walk, a.Name, a.Active, a.Protected, jsonText(a.Values), members})
 		for _, path := range matching {
-			if v, ok := a.Values[path].(string); ok && v != "" {
-				keys = append(keys, []any{appID, string(a.Kind), path, directory.Key(v), a.ID, walk})
+			v, _ := a.Values[path].(string)
+			for _, v := range append([]string{v}, a.Also[path]...) {
+				if v != "" {
+					keys = append(keys, []any{appID, string(a.Kind), path, directory.Key(v), a.ID, walk})
+				}
 			}
 		}
 	}

@@ -29,8 +29,27 @@ func (c *Connector) account(kind directory.Kind, resource any) *connector.Accoun
 		if !hidden {
 			a.Values[b.path] = b.join(p)
 		}
+		if b.slots[0] == slotEmail || b.slots[0] == slotEmail2 {
+			a.Also = otherAddresses(a.Also, b.path, text(a.Values[b.path]), doc)
+		}
 	}
 	return a
+}
+
+// otherAddresses notes the addresses of an account that an attribute does not show: an address is somebody's in either
+// place, see [Connector.filter].
+func otherAddresses(also map[string][]string, path, shown string, doc map[string]any) map[string][]string {
+	for _, e := range entries(doc["emails"]) {
+		v := full(text(e))
+		if v == "" || strings.EqualFold(v, shown) {
+			continue
+		}
+		if also == nil {
+			also = map[string][]string{}
+		}
+		also[path] = append(also[path], v)
+	}
+	return also
 }
 
 func (c *Connector) group(id string, doc map[string]any) *connector.Account {
