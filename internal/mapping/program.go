@@ -14,7 +14,6 @@ import (
 
 // Program is a list of mappings, checked and compiled. It is safe for concurrent use.
 type Program struct {
-	kind     directory.Kind
 	rows     []row
 	matching []attr.Path
 }
@@ -37,7 +36,7 @@ type row struct {
 // Compile checks the mappings of users or groups. Its error is a [Problems] with everything that is
 // wrong with them.
 func Compile(kind directory.Kind, rows []Mapping) (*Program, error) {
-	p := &Program{kind: kind}
+	p := &Program{}
 	var problems Problems
 	for i, m := range rows {
 		r, wrong := compileRow(kind, m)
@@ -147,9 +146,6 @@ func (p *Program) Apply(f Facts, creating bool) (attr.Set, error) {
 	}
 	return set, nil
 }
-
-// Kind returns the kind of object that the mappings are about.
-func (p *Program) Kind() directory.Kind { return p.kind }
 
 // Targets returns the target paths of all mappings, in their order.
 func (p *Program) Targets() []string {

@@ -47,11 +47,6 @@ func (o *Operation) differs(d Difference) {
 	}
 }
 
-// Repairs reports whether something of what was found is to be mended.
-func Repairs(found []Difference) bool {
-	return slices.ContainsFunc(found, func(d Difference) bool { return d.Policy == Repair })
-}
-
 // MemberDrift returns what is done about members that a group has at the target beside those that Muster
 // knows of, and about those whom it put there and who are gone. An adopted group is not Muster's alone:
 // whoever else is in it is reported and stays.
