@@ -128,6 +128,27 @@ func (e *Error) noCollection(host string) {
 	}
 }
 
+// untrusted says what to do about a connection that is not trusted.
+func untrusted(err error) string {
+	var (
+		invalid x509.CertificateInvalidError
+		name    x509.HostnameError
+		known   x509.UnknownAuthorityError
+		plain   tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "Have the certificate renewed by whoever runs the target; where it is valid, this machine's clock is wrong."
+	case errors.As(err, &name):
+		return "Enter the endpoint under a name that its certificate has, or have a certificate made for this one."
+	case errors.As(err, &known):
+		return "Set connection.ca_file to the authority that signed the certificate, in PEM form; where it is set, it is another one's. A target on the internet may leave out its intermediate certificates: whoever runs it has to add them."
+	case errors.As(err, &plain), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "Something else than TLS answers at this port: check the port, and proxies between."
+	}
+	return "Check the certificate of the endpoint; for a certificate authority of your own set connection.ca_file."
+}
+
 // broken makes the error of a request that got no answer, or not the whole of one. Sent says
 // whether the request had a connection, so that the target may have seen it.
 func broken(ctx context.Context, host string, err error, write, sent bool) *Error {
@@ -151,7 +172,7 @@ func broken(ctx context.Context, host string, err error, write, sent bool) *Erro
 		e.Advice = "It is taken up again when Muster runs."
 	case errors.As(err, &cert), errors.As(err, &known), errors.As(err, &inTLS), errors.As(err, &alert), strings.Contains(err.Error(), "HTTP response to HTTPS client"), strings.HasPrefix(err.Error(), "tls: "), strings.Contains(err.Error(), "remote error: tls"):
 		e.Code, e.Reason = CodeTLS, "no trusted connection to "+host+": "+plain(err.Error(), 300)
-		e.Advice = "Check the certificate there; for an authority of your own set connection.ca_file."
+		e.Advice = untrusted(err)
 	case errors.As(err, &not):
 		e.Code, e.Reason = CodeUnreachable, host+" is not asked: "+not.Why
 		e.Advice = "Give the address of the target."

@@ -1,10 +1,17 @@
 package connector_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +23,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/provision"
@@ -131,6 +139,59 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: %+v", name, d)
 		}
 	}
+}
+
+// TestTLSAdvice: what to do about a certificate depends on what is wrong with it.
+func TestTLSAdvice(t *testing.T) {
+	t.Parallel()
+	authority, key, pool := certificate(t, nil, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotAfter: time.Now().Add(time.Hour)})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pool, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	here := []net.IP{net.IPv4(127, 0, 0, 1)}
+	for name, c := range map[string]struct {
+		made *x509.Certificate
+		ca   string
+		want string
+	}{
+		"ended":        {&x509.Certificate{IPAddresses: here, NotAfter: time.Now().Add(-time.Hour)}, ca, "renewed"},
+		"another name": {&x509.Certificate{DNSNames: []string{"scim.example.org"}, NotAfter: time.Now().Add(time.Hour)}, ca, "under a name"},
+		"unknown":      {&x509.Certificate{IPAddresses: here, NotAfter: time.Now().Add(time.Hour)}, "", "connection.ca_file"},
+	} {
+		made, private, _ := certificate(t, authority, key, c.made)
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{made.Raw}, PrivateKey: private}}}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		_, err := client(t, provision.Connection{Endpoint: s.URL, CAFile: c.ca}, nil).Do(t.Context(), connector.Request{Method: "GET", Path: "Users", Once: true})
+		if d := connector.Diagnose(failure(t, err)); d.Code != connector.DiagnosisTLS || !strings.Contains(d.Next, c.want) {
+			t.Errorf("%s: %+v; want advice with %q", name, d, c.want)
+		}
+	}
+}
+
+// certificate makes a certificate that an authority signs, or itself where there is none.
+func certificate(t *testing.T, authority *x509.Certificate, signer *ecdsa.PrivateKey, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber, template.NotBefore = big.NewInt(1), time.Now().Add(-48*time.Hour)
+	if authority == nil {
+		authority, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, authority, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // closed returns an address where nobody listens.

@@ -1,5 +1,7 @@
 package connector
 
+import "cmp"
+
 // The codes of [Diagnosis].
 const (
 	DiagnosisOK          = "ok"
@@ -20,14 +22,14 @@ var diagnoses = []struct {
 	kind    Failure
 	code    string // of the Error
 	verdict string
-	next    string
+	next    string // "" for the advice of the Error
 }{
 	{Unauthorised, CodeNoToken, DiagnosisToken, "Authorise the connection in a browser, or check client_id, secret, scopes and token_url of connection.auth."},
 	{Unauthorised, "", DiagnosisToken, "Enter a valid token of this target: copied whole, not expired, not revoked, and made by an administrator."},
 	{"", CodePlan, DiagnosisPlan, "Check that the target's plan includes provisioning by SCIM."},
 	{Forbidden, "", DiagnosisScope, "The target doesn't tell a missing scope from a missing role: give the token the scope to manage users and groups, and check that the account that made it is still an administrator."},
 	{"", CodeThrottled, DiagnosisRateLimited, "The credentials were not looked at. Wait for the pause that the target asks for, then test again."},
-	{"", CodeTLS, DiagnosisTLS, "Check the certificate of the endpoint; for a certificate authority of your own set connection.ca_file."},
+	{"", CodeTLS, DiagnosisTLS, ""},
 	{"", CodeRedirected, DiagnosisEndpoint, "Enter the address that the endpoint points to, if it is the target's own; Muster sends credentials nowhere else."},
 	{"", CodeEndpoint, DiagnosisEndpoint, "Check the endpoint's path: it is what stands before /Users in the target's documentation."},
 	{NotFound, "", DiagnosisEndpoint, "Check the endpoint's path: it is what stands before /Users in the target's documentation."},
@@ -46,7 +48,7 @@ var diagnoses = []struct {
 func Diagnose(e *Error) Diagnosis {
 	for _, row := range diagnoses {
 		if (row.kind == "" || row.kind == e.Kind) && (row.code == "" || row.code == e.Code) {
-			return Diagnosis{Code: row.verdict, Message: e.Error(), Next: row.next, Exchange: e.Exchange}
+			return Diagnosis{Code: row.verdict, Message: e.Error(), Next: cmp.Or(row.next, e.Advice), Exchange: e.Exchange}
 		}
 	}
 	return Diagnosis{Code: DiagnosisUnreachable, Message: e.Error(), Exchange: e.Exchange}
