@@ -120,11 +120,21 @@ func TestAuthorizeSlack(t *testing.T) {
 	res, _ = browser.Get(h.Address) // the code was used up
 	res.Body.Close()
 	back, _ = res.Location()
+	app, err := s.Application(t.Context(), "slack")
+	if err == nil {
+		err = s.SetQuarantine(t.Context(), app.ID, &store.Quarantine{Since: s.Now(), Code: "token_wrong", NextProbe: s.Now().Add(time.Hour)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := first.Authorize(t.Context(), "slack", redirect, back.Query().Get("code"), h.Verifier); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := desk().Test(t.Context(), "slack"); err != nil || !got.OK {
 		t.Fatalf("after the authorisation: %+v, %v", got, err)
+	}
+	if got, err := s.Standing(t.Context(), app.ID); err != nil || got.Quarantine == nil || got.Quarantine.NextProbe.After(s.Now()) {
+		t.Errorf("after the authorisation the quarantine is %+v, %v; want to be probed at once", got.Quarantine, err)
 	}
 	c := status().Credentials
 	if !c.Given || c.Expires == nil || time.Until(*c.Expires) < 11*time.Hour {

@@ -109,6 +109,9 @@ func (s *step) write(ctx context.Context, tx *store.Tx, by store.Actor) error {
 			return err
 		}
 	}
+	if len(s.secrets) > 0 {
+		return tx.ProbeSoon(ctx, s.app.ID)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -253,6 +254,47 @@ func TestMovedConnection(t *testing.T) {
 		}
 		if token, err := s.Secret(t.Context(), app.ID, "token", "https://proxy.example.com/"); err != nil || token != "xoxp-1-secret" {
 			t.Errorf("token %q, %v", token, err)
+		}
+	})
+}
+
+// TestMendedConnection: a target that was left alone is probed at once when somebody gives another token or
+// address, as whoever mends a connection expects, and not when something else is changed.
+func TestMendedConnection(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		text := func(token, connection, more string) string {
+			return "applications:\n  - name: a\n    template: scim2\n    connection: {endpoint: 'https://a.example.org/', auth: {token: " + token + "}" + connection + "}\n    provisioning: {scope: all" + more + "}\n"
+		}
+		now := text("one", "", "")
+		apply(t, s, now)
+		app, err := s.Application(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, next := range map[string]struct {
+			text     string
+			attempts int
+		}{
+			"the same again":      {now, 7},
+			"another schedule":    {text("one", "", ", interval: 1h"), 7},
+			"another token":       {text("two", "", ""), 0},
+			"another CA":          {text("one", ", ca_file: /ca.pem", ""), 0},
+			"another page's size": {text("one", ", options: {page_size: 10}", ""), 0},
+		} {
+			apply(t, s, now)
+			later := s.Now().Add(time.Hour)
+			if err := s.SetQuarantine(t.Context(), app.ID, &store.Quarantine{Since: s.Now(), Code: "token_wrong", Attempts: 7, NextProbe: later}); err != nil {
+				t.Fatal(err)
+			}
+			apply(t, s, next.text)
+			got, err := s.Standing(t.Context(), app.ID)
+			if err != nil || got.Quarantine == nil {
+				t.Fatalf("%s: %+v, %v; want the quarantine, until a probe ends it", name, got, err)
+			}
+			if q := got.Quarantine; q.Attempts != next.attempts || q.NextProbe.Before(later) != (next.attempts == 0) {
+				t.Errorf("%s: attempts %d, next probe %s; want %d", name, q.Attempts, q.NextProbe, next.attempts)
+			}
 		}
 	})
 }

@@ -139,6 +139,12 @@ func deciding(app *provision.Application) []byte {
 	return b
 }
 
+// connecting is the part of an application that decides whether its target can be reached.
+func connecting(app *provision.Application) []byte {
+	b, _ := json.Marshal(app.Connection) // it has been read from JSON
+	return b
+}
+
 // SaveApplication writes an application: a new one when app.ID is "" (which it then sets), else in
 // place of what there was. The assignments become exactly those given; names in them are resolved.
 // It reports whether anything changed, and asks the next cycle to look at exactly those whom that
@@ -187,6 +193,9 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 			append([]any{app.Name, directory.Key(app.Name), app.Template, config, now}, append(schedule(app), app.ID)...)...)
 		if err == nil && before.Provisioning.Status == "on" && app.Provisioning.Status != "on" {
 			err = tx.endCycle(ctx, app.ID)
+		}
+		if err == nil && !bytes.Equal(connecting(before), connecting(app)) {
+			err = tx.ProbeSoon(ctx, app.ID)
 		}
 		if err == nil && !bytes.Equal(deciding(before), deciding(app)) {
 			err = tx.due(ctx, app.ID, []dueObject{{"all", dueEverything}}, "the configuration changed")

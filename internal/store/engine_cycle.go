@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/muster-id/muster/internal/connector"
@@ -227,6 +228,25 @@ var heldCount = `(select count(*) from operations where app_id = $1 and ` + isOp
 // SetQuarantine puts an application into quarantine, or takes it out with nil; people are told of it.
 func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) error {
 	return s.Write(ctx, func(tx *Tx) error { return tx.quarantined(ctx, appID, q) })
+}
+
+// ProbeSoon makes the next probe of an application in quarantine due: somebody has changed what it connects with.
+// The pauses between probes begin anew. Where there is no quarantine it does nothing.
+func (tx *Tx) ProbeSoon(ctx context.Context, appID string) error {
+	var text sql.NullString
+	if err := tx.QueryRow(ctx, `select quarantine from applications where id = $1`, appID).Scan(&text); err != nil {
+		return fmt.Errorf("reading the quarantine of an application: %w", err)
+	}
+	var q *Quarantine
+	if err := optional(text, &q); err != nil || q == nil {
+		return err
+	}
+	q.NextProbe, q.Attempts = tx.s.Now(), 0
+	if _, err := tx.Exec(ctx, `update applications set quarantine = $1 where id = $2`, jsonOrNull(q), appID); err != nil {
+		return fmt.Errorf("making the probe of an application due: %w", err)
+	}
+	tx.wakes(appID)
+	return nil
 }
 
 // SetReconciled notes the end of a complete reconcile.
