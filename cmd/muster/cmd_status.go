@@ -85,7 +85,11 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		row("drift", "%s; reconciled %s", drifted(d), when(*d.Reconciled))
 	}
 	if t := a.Trouble; t != nil {
-		row("trouble", "since %s: %s", when(t.Since), t.Reason)
+		label := "trouble"
+		if t.Pause {
+			label = "pause"
+		}
+		row(label, "since %s: %s", when(t.Since), t.Reason)
 		if t.Next != "" {
 			row("", "%s", t.Next)
 		}

@@ -375,7 +375,7 @@ type ApplicationStatus struct {
 	Drift       DriftCounts      `json:"drift"` // as the last complete reconcile found it
 	Paused      bool             `json:"paused"`
 	PausedUntil *time.Time       `json:"paused_until,omitempty"` // absent while not paused, or until somebody resumes
-	Trouble     *TroubleStatus   `json:"trouble"`                // why Muster itself could not run the application, null when it can
+	Trouble     *TroubleStatus   `json:"trouble"`                // why Muster could not run the application, null when it can
 	Restored    bool             `json:"restored,omitempty"`     // from a backup: the next cycle is a reconcile whose removals are held
 	// Waiting is what only a person can move on, each with the command to type.
 	Waiting []Waiting `json:"waiting"`
@@ -518,7 +518,7 @@ func waiting(app *provision.Application, s ApplicationStatus, token bool) []Wait
 		{"quarantine", s.Quarantine != nil, "the target or its credentials fail", "muster test " + app.Name},
 		{"assignments", app.Provisioning.Scope != "all" && s.Assignments == 0, "nobody is assigned", "muster app assign " + app.Name + " --group NAME"},
 		{"restored", s.Restored, "restored from a backup: the next cycle compares everything and holds enables and removals", "muster plan " + app.Name},
-		{"trouble", s.Trouble != nil, "Muster could not run it by itself", "read the reason in muster status " + app.Name},
+		{"trouble", s.Trouble != nil && !s.Trouble.Pause, "Muster could not run it by itself", "read the reason in muster status " + app.Name},
 		{"paused", s.Paused && s.PausedUntil == nil, "it is paused", "muster app resume " + app.Name},
 		{"held", s.Held > 0, plural(s.Held, "operation is", "operations are") + " held for approval", "muster held " + app.Name + " list"},
 		{"parked", s.Parked > 0, plural(s.Parked, "object needs", "objects need") + " a person", "muster logs --app " + app.Name + " --status failure"},

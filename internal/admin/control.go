@@ -103,19 +103,20 @@ func (d *Desk) control(ctx context.Context, id string, changed bool) (Control, e
 	return c, nil
 }
 
-// TroubleStatus is why Muster itself could not run an application, and when it tries again.
+// TroubleStatus is why Muster could not run an application, and when it tries again.
 type TroubleStatus struct {
 	Since   time.Time `json:"since"`
 	Reason  string    `json:"reason"`
 	Next    string    `json:"next"`
 	RetryAt time.Time `json:"retry_at"`
+	Pause   bool      `json:"pause"` // the target asked for it: nothing is wrong with Muster, and nobody has to do anything
 }
 
 func troubleOf(t *store.Trouble) *TroubleStatus {
 	if t == nil {
 		return nil
 	}
-	return &TroubleStatus{Since: t.Since, Reason: t.Reason, Next: t.Next, RetryAt: t.RetryAt}
+	return &TroubleStatus{Since: t.Since, Reason: t.Reason, Next: t.Next, RetryAt: t.RetryAt, Pause: t.Pause}
 }
 
 // trouble is what keeps an application from running: as it is written down, or as this process alone

@@ -178,7 +178,9 @@ func (d *Desk) obstacles(ctx context.Context, app *provision.Application, in boo
 	if q := p.Quarantine; q != nil {
 		no("quarantine", fmt.Sprintf("the connection has failed since %s: %s; it is tried again at %s, or at once by `muster sync %s`", utc(q.Since), clauses(q.Reason, q.Next), utc(q.NextProbe), app.Name))
 	}
-	if t := d.trouble(app, p); t != nil {
+	if t := d.trouble(app, p); t != nil && t.Pause {
+		no("pause", fmt.Sprintf("nothing is sent at the moment: %s", clauses(t.Reason, t.Next)))
+	} else if t != nil {
 		no("trouble", fmt.Sprintf("Muster itself could not run it since %s: %s", utc(t.Since), clauses(t.Reason, t.Next)))
 	}
 	return rules, nil

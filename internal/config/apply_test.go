@@ -287,10 +287,16 @@ func TestMendedConnection(t *testing.T) {
 			if err := s.SetQuarantine(t.Context(), app.ID, &store.Quarantine{Since: s.Now(), Code: "token_wrong", Attempts: 7, NextProbe: later}); err != nil {
 				t.Fatal(err)
 			}
+			if err := s.SetTrouble(t.Context(), app.ID, &store.Trouble{Since: s.Now(), Reason: "there is no token", RetryAt: later}); err != nil {
+				t.Fatal(err)
+			}
 			apply(t, s, next.text)
 			got, err := s.Standing(t.Context(), app.ID)
 			if err != nil || got.Quarantine == nil {
 				t.Fatalf("%s: %+v, %v; want the quarantine, until a probe ends it", name, got, err)
+			}
+			if got.Trouble != nil && next.attempts == 0 {
+				t.Errorf("%s: what kept it from running is not forgotten: %+v", name, got.Trouble)
 			}
 			if q := got.Quarantine; q.Attempts != next.attempts || q.NextProbe.Before(later) != (next.attempts == 0) {
 				t.Errorf("%s: attempts %d, next probe %s; want %d", name, q.Attempts, q.NextProbe, next.attempts)

@@ -180,6 +180,20 @@ func TestPauseIsNoQuarantine(t *testing.T) {
 	w.again()
 }
 
+// What serves notes such a pause as the target's wish and not as its own trouble.
+func TestPauseIsNoTrouble(t *testing.T) {
+	w := onSQLite(t)
+	w.people("p", 3)
+	w.app.Provisioning.Scope = "all"
+	w.target.Fail(connectortest.Fault{Status: 429, Header: map[string]string{"Retry-After": "3000"}, Times: -1})
+	w.on()
+	w.serving()
+	w.until("the pause is noted", func() bool { return w.stands().Trouble != nil })
+	if x := w.stands().Trouble; !x.Pause || x.RetryAt.Sub(w.store.Now()) < 40*time.Minute {
+		t.Errorf("%+v", x)
+	}
+}
+
 // Probes back off, and the application comes back by itself with its position.
 func TestComesBackByItself(t *testing.T) {
 	w, c := withClock(t)

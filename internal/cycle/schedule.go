@@ -246,7 +246,7 @@ func (s *Schedule) failed(ctx context.Context, appID string, err error) {
 	}
 	t.RetryAt = now.Add(min(longestRetry, time.Second<<min(t.Attempts, 6)))
 	if rest := (*resting)(nil); errors.As(err, &rest) {
-		t.RetryAt = now.Add(min(max(rest.why.RetryAfter, time.Second), longestRest))
+		t.Pause, t.RetryAt = true, now.Add(min(max(rest.why.RetryAfter, time.Second), longestRest))
 	}
 	level := e.Log.Warn
 	if t.Attempts > 1 && before.Reason == t.Reason {

@@ -230,19 +230,21 @@ func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) 
 	return s.Write(ctx, func(tx *Tx) error { return tx.quarantined(ctx, appID, q) })
 }
 
-// ProbeSoon makes the next probe of an application in quarantine due: somebody has changed what it connects with.
-// The pauses between probes begin anew. Where there is no quarantine it does nothing.
+// ProbeSoon asks for a cycle of an application because somebody has changed what it connects with: what kept it from
+// running is forgotten, and where it is in quarantine its next probe is due. The pauses between probes begin anew.
 func (tx *Tx) ProbeSoon(ctx context.Context, appID string) error {
 	var text sql.NullString
 	if err := tx.QueryRow(ctx, `select quarantine from applications where id = $1`, appID).Scan(&text); err != nil {
 		return fmt.Errorf("reading the quarantine of an application: %w", err)
 	}
 	var q *Quarantine
-	if err := optional(text, &q); err != nil || q == nil {
+	if err := optional(text, &q); err != nil {
 		return err
 	}
-	q.NextProbe, q.Attempts = tx.s.Now(), 0
-	if _, err := tx.Exec(ctx, `update applications set quarantine = $1 where id = $2`, jsonOrNull(q), appID); err != nil {
+	if q != nil {
+		q.NextProbe, q.Attempts = tx.s.Now(), 0
+	}
+	if _, err := tx.Exec(ctx, `update applications set quarantine = $1, trouble = null where id = $2`, jsonOrNull(q), appID); err != nil {
 		return fmt.Errorf("making the probe of an application due: %w", err)
 	}
 	tx.wakes(appID)

@@ -42,14 +42,15 @@ func (s *Store) fillSchedule(ctx context.Context) error {
 	})
 }
 
-// Trouble is why Muster itself could not run an application: its configuration cannot be used, a
-// secret is missing, the database failed. Trouble of the target is a [Quarantine].
+// Trouble is why an application could not be run: its configuration cannot be used, a secret is missing,
+// the database failed, or the target asked for a pause. Trouble of the target is a [Quarantine].
 type Trouble struct {
 	Since    time.Time `json:"since"`
 	Reason   string    `json:"reason"`
 	Next     string    `json:"next,omitempty"` // what a person can do
 	Attempts int       `json:"attempts"`
 	RetryAt  time.Time `json:"retry_at"`
+	Pause    bool      `json:"pause,omitempty"` // the target asked for it; nothing is wrong
 }
 
 // Slot is what the schedule knows of an application that is on and not paused.

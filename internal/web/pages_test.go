@@ -84,6 +84,34 @@ func TestQuarantineSaysWhatToDo(t *testing.T) {
 	b[admin.Reader].visit("/applications/target", nil).lacks(t, "In quarantine").says(t, 200, "<b>Paused</b> until 20")
 }
 
+// A target that asked for a pause is not something that went wrong, nor something for a person to do.
+func TestPauseOfTheTarget(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := h.people()[admin.Reader]
+	h.upload("", map[string]string{"p.csv": people(1)}).want(t, 200)
+	h.target(t, "  provisioning: {scope: all}\n")
+	for pause, says := range map[bool]string{true: "The target wants a pause", false: "Muster itself could not run it"} {
+		app, err := h.store.Application(t.Context(), "target")
+		if err == nil {
+			err = h.store.SetTrouble(t.Context(), app.ID, &store.Trouble{Since: h.store.Now(), Reason: "for a reason", RetryAt: h.store.Now().Add(time.Hour), Pause: pause})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.visit("/applications/target", nil).says(t, 200, says)
+		st, err := h.desk.Status(t.Context(), "target")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range st.Applications[0].Waiting {
+			if w.Kind == "trouble" && pause {
+				t.Errorf("a person is told of the pause: %+v", w)
+			}
+		}
+	}
+}
+
 // Whoever operates stops what goes wrong, as over the API; to start it is not theirs.
 func TestOperatorStops(t *testing.T) {
 	t.Parallel()
