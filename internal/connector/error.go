@@ -54,6 +54,9 @@ func (e *Error) Paused() bool {
 // Throttled reports whether the target asked for a pause when it was asked: it works, and what met that is tried again after it.
 func (e *Error) Throttled() bool { return e.Code == CodeThrottled && e.RetryAfter > 0 }
 
+// Rests reports whether the target wants a pause, whether it said so now or before.
+func (e *Error) Rests() bool { return e.Paused() || e.Throttled() }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrIncomplete says that a walk over all accounts ended but may have missed some (repeated pages,

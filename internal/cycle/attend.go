@@ -138,7 +138,7 @@ func (s *Schedule) run(ctx context.Context, app *application, opts Options) erro
 		}
 	}
 	e.Log.Info("cycle", args...)
-	if report.Stopped != nil && report.Stopped.Paused() {
+	if report.Stopped != nil && report.Stopped.Rests() {
 		return &resting{report.Stopped}
 	}
 	return nil

@@ -180,17 +180,28 @@ func TestPauseIsNoQuarantine(t *testing.T) {
 	w.again()
 }
 
-// What serves notes such a pause as the target's wish and not as its own trouble.
-func TestPauseIsNoTrouble(t *testing.T) {
-	w := onSQLite(t)
-	w.people("p", 3)
-	w.app.Provisioning.Scope = "all"
-	w.target.Fail(connectortest.Fault{Status: 429, Header: map[string]string{"Retry-After": "3000"}, Times: -1})
-	w.on()
-	w.serving()
-	w.until("the pause is noted", func() bool { return w.stands().Trouble != nil })
-	if x := w.stands().Trouble; !x.Pause || x.RetryAt.Sub(w.store.Now()) < 40*time.Minute {
-		t.Errorf("%+v", x)
+// Such a pause is none either when it is a read that asks for it, of one person or of all, and what serves notes it as
+// the target's wish and not as its own trouble.
+func TestPauseOfReads(t *testing.T) {
+	for name, people := range map[string]int{"of one": 1, "of all": 200} {
+		t.Run(name, func(t *testing.T) {
+			w := onSQLite(t)
+			w.people("p", people)
+			w.app.Provisioning.Scope = "all"
+			w.target.Fail(connectortest.Fault{Status: 429, Header: map[string]string{"Retry-After": "3000"}, Times: -1})
+			w.on()
+			w.serving()
+			w.until("the pass has ended", func() bool { p := w.stands(); return p.Trouble != nil || p.Quarantine != nil })
+			p := w.stands()
+			if p.Quarantine != nil || p.Escrow != 0 || p.Trouble == nil {
+				t.Fatalf("%+v", p)
+			}
+			if x := p.Trouble; !x.Pause || x.RetryAt.Sub(w.store.Now()) < 40*time.Minute {
+				t.Errorf("%+v", x)
+			}
+			w.target.Heal()
+			w.expect(w.sync(), map[string]int{"create": people})
+		})
 	}
 }
 

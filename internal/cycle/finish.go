@@ -46,7 +46,7 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	if r.stopped != nil {
 		r.cycle.State, r.cycle.Error = "stopped", r.stopped.Error()
 		// A target that asked for a pause works: there is nothing to tell anybody, and the pause is kept.
-		if !r.early && !r.stopped.Paused() {
+		if !r.early && !r.stopped.Rests() {
 			if err := r.quarantine(end); err != nil {
 				return nil, err
 			}

@@ -107,7 +107,7 @@ func (r *run) unread(ctx context.Context, c *candidate, err error) error {
 		return err
 	}
 	switch {
-	case e.Kind == connector.Unauthorised, e.Kind == connector.Canceled, e.Misdirected(), e.Paused():
+	case e.Kind == connector.Unauthorised, e.Kind == connector.Canceled, e.Misdirected(), e.Rests():
 		return e
 	case e.Kind == connector.Forbidden:
 		if why := r.lockedOut(ctx); why != nil {
