@@ -428,7 +428,7 @@ func (d *dispatcher) take1(f finished) {
 		return
 	}
 	d.unrecorded = append(d.unrecorded, f.result)
-	if s := f.result.Op.State; s == store.Failed || s == store.Unknown {
+	if s := f.result.Op.State; s == store.Failed || s == store.Unknown || f.failure != nil && f.result.Escrow != nil {
 		d.failures++
 	}
 	d.breaker(w, f.failure)

@@ -20,16 +20,22 @@ var noTime time.Time
 func (r *run) refused(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved, e *connector.Error) finished {
 	e = concealed(w, e)
 	w.Exchange = e.Exchange
+	if w.Action == provision.Create && out.Account != nil && !e.Unknown {
+		return r.begun(ctx, w, change, out, refs, e)
+	}
+	part := len(out.Added)+len(out.Removed) > 0
 	switch e.Kind {
 	case connector.Canceled:
-		if !e.Unknown {
+		if !e.Unknown && !part {
 			return finished{work: w, unsent: true}
 		}
 	case connector.Unauthorised:
 		// The credentials are at fault, not the object: it is left as it was.
-		return finished{work: w, unsent: true, failure: e}
+		if !part {
+			return finished{work: w, unsent: true, failure: e}
+		}
 	case connector.Forbidden:
-		if why := r.lockedOut(ctx); why != nil {
+		if why := r.lockedOut(ctx); why != nil && !part {
 			return finished{work: w, unsent: true, failure: why}
 		}
 	case connector.NotFound:
@@ -45,7 +51,7 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 			return f
 		}
 	case connector.Unavailable:
-		if e.Paused() {
+		if e.Paused() && !part {
 			// Nothing was sent, and nothing is wrong with the object.
 			return finished{work: w, unsent: true, failure: e}
 		}
@@ -57,12 +63,33 @@ func (r *run) refused(ctx context.Context, w *work, change connector.Change, out
 	if e.Unknown {
 		f.result.Op.State = store.Unknown
 	}
-	if len(out.Added)+len(out.Removed) > 0 {
+	if part {
 		// A part of a large membership change went through before the failure.
 		r.memberships(w, change, out, refs, &f.result)
 		f.result.Op.Status, f.result.Op.Error = "failure", &f.result.Escrow.Problem
 	}
 	return f
+}
+
+// begun records an account that was made although what was to follow failed, as the rest of a large group's members.
+// Without its link it would be found by its name again and be taken for one that was there before, with members of its own.
+func (r *run) begun(ctx context.Context, w *work, change connector.Change, out connector.Outcome, refs resolved, e *connector.Error) finished {
+	if f, another := r.mistaken(ctx, w, change, &out, refs); another {
+		return f
+	}
+	change.ID, change.Name = out.Account.ID, out.Account.Name
+	if r.earlier(out.Account) {
+		w.Origin = provision.Adopted
+	}
+	p := problemOf(e)
+	res := r.succeeded(w, change, out, refs, false)
+	state := res.Op.State
+	res.Escrow, res.Resolved = r.failed(w, p, e.Kind.Parks()).Escrow, false
+	if e.Kind == connector.Canceled {
+		res.Escrow.Next = r.engine.Store.Now() // it is only taken up again
+	}
+	res.Op.State, res.Op.Status, res.Op.Error = state, "warning", &p
+	return finished{work: w, result: res, failure: e}
 }
 
 // concealed is what a target answered without the sensitive values of the operation: what is made of it

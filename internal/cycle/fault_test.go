@@ -248,3 +248,48 @@ func TestStoppedAfterAnyStep(t *testing.T) {
 		}
 	}
 }
+
+// A group whose creation went through is Muster's own with those who came with it, whatever became of the requests for its
+// other members: else it would be found again by its name and be taken for one that was there before, whose members stay
+// in it when they leave and which is never deleted.
+func TestBegunGroup(t *testing.T) {
+	for name, fault := range map[string]connectortest.Fault{
+		"401":   {Status: 401},
+		"403":   {Status: 403},
+		"429":   {Status: 429, Header: map[string]string{"Retry-After": "3000"}},
+		"500":   {Status: 500},
+		"reset": {Drop: connectortest.AfterWrite},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onSQLite(t)
+			names := w.people("p", 5)
+			w.app.Provisioning.Groups.Enabled = true
+			w.app.Connection.Options = map[string]string{"member_batch": "2"}
+			group := w.group("Team", names...)
+			w.assign("Team")
+			w.save()
+			fault.Method, fault.Path, fault.Times = http.MethodPatch, "Groups", -1
+			w.target.Fail(fault)
+			r, err := w.trySync()
+			if err != nil || r.Failed == 0 && r.Stopped == nil {
+				t.Fatalf("nobody is told of the members that are missing: %+v, %v", r, err)
+			}
+			w.target.Heal()
+			w.sync()
+			w.groupMembers("Team", names...)
+			w.leave("Team", names[0], names[1], names[2])
+			w.app.Provisioning.Scope = "all"
+			w.save()
+			w.sync()
+			w.groupMembers("Team", names[3], names[4])
+			if err := w.store.DeleteGroup(t.Context(), by, group.ID); err != nil {
+				t.Fatal(err)
+			}
+			w.sync()
+			if left := w.target.GroupIDs(); len(left) != 0 {
+				t.Errorf("the group stayed at the target: %v", left)
+			}
+			w.again()
+		})
+	}
+}
