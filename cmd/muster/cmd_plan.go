@@ -123,11 +123,14 @@ func (p *planPrinter) print(ops iter.Seq2[admin.Operation, error]) error {
 			return p.broken
 		}
 	}
-	for _, why := range p.holds {
-		p.say("%s", p.yellow(p.wrapped("  HELD because ", 15, why)))
-	}
 	if p.skipped > shownSkips && !p.verbose {
 		p.say("  … and %s; --verbose shows them", count(p.skipped-shownSkips, "other", "others"))
+	}
+	if p.skipped > 0 && len(p.holds) > 0 {
+		p.say("") // it is not about those who are skipped
+	}
+	for _, why := range p.holds {
+		p.say("%s", p.yellow(p.wrapped("  HELD because ", 15, why)))
 	}
 	if p.group != "" {
 		p.say("")
