@@ -4,7 +4,7 @@ import "github.com/muster-id/muster/internal/admin"
 
 type restartCmd struct {
 	App       string `arg:"" help:"Name or id of the application."`
-	Escrow    bool   `xor:"scope" required:"" help:"Forget failures: everything is tried again when it is due."`
+	Escrow    bool   `xor:"scope" required:"" help:"Forget failures, and try what failed again at once."`
 	Watermark bool   `xor:"scope" required:"" help:"Look at everybody again."`
 	Links     bool   `xor:"scope" required:"" help:"Match everybody in scope with the target's accounts again."`
 	All       bool   `xor:"scope" required:"" help:"All of these."`

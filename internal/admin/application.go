@@ -322,7 +322,7 @@ func (d *Desk) Export(ctx context.Context, names ...string) ([]byte, error) {
 
 // restarts says of each scope of a restart what the next cycle does.
 var restarts = map[string]string{
-	"escrow":    "what failed is forgotten and tried again when it is due anyway",
+	"escrow":    "that anything failed is forgotten, and the next cycle tries it again",
 	"watermark": "the next cycle looks at everybody again",
 	"links":     "the next cycle matches everybody with the target's accounts again; links of people who are out of scope are kept",
 	"all":       "escrow, watermark and links: the next cycle begins as if it were the first, without forgetting whose accounts are Muster's",

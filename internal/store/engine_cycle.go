@@ -262,7 +262,7 @@ func (s *Store) SetReconciled(ctx context.Context, appID string, at time.Time) e
 // Restart forgets a part of what an application knows, as `muster restart` names it: escrow,
 // watermark, links or all. Links of people who are out of scope stay: they are what is left to
 // switch an account off with, so links are only marked to be matched again by the cycle. Everybody is also due: a cycle that runs
-// just now writes its own position over what is forgotten here.
+// just now writes its own position over what is forgotten here. What was in escrow is due at once, parked or not.
 func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 	statements := map[string][]string{
 		"escrow":    {`delete from escrow where app_id = $1`},
@@ -271,6 +271,13 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 	}
 	statements["all"] = append(append(append([]string{}, statements["escrow"]...), statements["watermark"]...), statements["links"]...)
 	return s.Write(ctx, func(tx *Tx) error {
+		if scope == "escrow" {
+			// Only failures are forgotten, not that something is to be done.
+			if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason) select app_id, type, object_id, '', $2, 'restarted' from escrow where app_id = $1
+				on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, tx.now()); err != nil {
+				return err
+			}
+		}
 		for _, q := range statements[scope] {
 			if _, err := tx.Exec(ctx, q, appID); err != nil {
 				return err

@@ -555,7 +555,7 @@ func provisioningPage(v provisioningView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = choice("scope", "scope", "watermark", "watermark", "the position: look at everybody again", "escrow", "failures: try everything again when it is due", "links", "matches: match everybody again", "all", "all of these").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = choice("scope", "scope", "watermark", "watermark", "the position: look at everybody again", "escrow", "failures: try what failed again at once", "links", "matches: match everybody again", "all", "all of these").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
