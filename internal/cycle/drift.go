@@ -150,7 +150,7 @@ func (c *candidate) foundAgain() {
 // lost is the link of an account that has just been found to be gone: nothing more is sent to it.
 func (r *run) lost(c *candidate) *store.Link {
 	l := *c.link
-	l.Vanished, l.Enabled = r.now, false
+	l.Vanished, l.Enabled, l.Leaving = r.now, false, noTime
 	return &l
 }
 

@@ -308,8 +308,8 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 		lost.failure = cmp.Or(f.failure, e)
 		return lost
 	}
-	if f.work = w; unknown && f.check == nil && f.result.Op.State == store.Failed && f.result.Link == nil {
-		// What was to follow is refused, and the account is there, and Muster's: who forgets that takes it for another's.
+	if f.work = w; unknown && f.check == nil && f.result.Link == nil && (f.result.Op.State == store.Failed || f.result.Op.State == store.Unknown) {
+		// Whatever became of what was to follow, the account is there, and Muster's: who forgets that takes it for another's.
 		f.result.Link = r.adoption(&candidate{Object: provision.Object{Kind: w.Kind, Subject: w.Source, Match: m}}, op)
 	}
 	return f

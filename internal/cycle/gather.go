@@ -323,7 +323,7 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 // anew is the whole membership of a group that is to be made again.
 func (r *run) anew(ctx context.Context, c *candidate, diff store.MemberDiff) (provision.Members, error) {
 	kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
-	kept = slices.DeleteFunc(kept, func(m provision.Subject) bool { return slices.Contains(diff.Remove, m) })
+	kept = slices.DeleteFunc(kept, func(m provision.Subject) bool { return slices.Contains(diff.Remove, m) || hasSubject(diff.Add, m) })
 	return provision.Members{Add: append(kept, diff.Add...)}, err
 }
 

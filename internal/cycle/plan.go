@@ -28,7 +28,8 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 			return err
 		}
 		if still := c.Rejected.Still(c.Verdict.In, c.Want); !c.Rejected.Same(still) && c.failure == nil && !r.preview {
-			turned = append(turned, store.Turned{Kind: c.Kind, ObjectID: c.Subject.ID, Rejected: still})
+			back := c.Kind == directory.KindUser && c.Verdict.In && c.Rejected.Keeps()
+			turned = append(turned, store.Turned{Kind: c.Kind, ObjectID: c.Subject.ID, Rejected: still, Back: back})
 		}
 		row := r.row(c, op)
 		var approved []provision.Subject // members
@@ -77,13 +78,13 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		if op != nil && op.Cause == provision.Matched && op.Failure == nil {
 			c.adopts = r.adoption(c, op)
 		}
+		if c.failure == nil && c.adopts == nil && c.Lost() {
+			c.adopts = r.lost(c)
+		}
 		if c.back() {
 			l := *c.link
 			l.Leaving = noTime
 			c.adopts = &l
-		}
-		if c.failure == nil && c.Lost(&r.app.Application) {
-			c.adopts = r.lost(c)
 		}
 		if c.adopts != nil && !r.preview {
 			adopts = append(adopts, c.adopts)

@@ -509,6 +509,13 @@ func TestUndoneMembershipReturns(t *testing.T) {
 		w.groupMembers("Engineering", "ada", "bob", "cleo")
 		w.groupMembers("Others", "dora", "emil")
 		w.again()
+		// Who leaves and stays on all the same, because somebody undid that as well, is back with nothing to be sent for them.
+		w.set("dora", "active", false)
+		done = w.sync()
+		w.expect(w.undo(done.Cycle.ID, "dora"), map[string]int{"enable": 1})
+		w.set("dora", "active", true)
+		w.expect(w.sync(), map[string]int{"update": 2, "skip": 2})
+		w.groupMembers("Engineering", "ada", "bob", "cleo", "dora")
 	})
 }
 

@@ -97,6 +97,47 @@ func TestVanishedAccountIsOnlyReported(t *testing.T) {
 	}
 }
 
+// An account that vanished, and another that could not be made in its place, are not forgotten until the next reconcile.
+func TestAnotherAccountFailsAtFirst(t *testing.T) {
+	w := onSQLite(t)
+	small(w)
+	w.app.Provisioning.Drift.Accounts = "repair"
+	w.save()
+	w.target.RemoveUser(w.target.UserID("ada"))
+	w.target.Fail(connectortest.Fault{Method: http.MethodPost, Path: "Users", Status: 500, Times: 1})
+	w.expect(w.sync(reconciling), map[string]int{"skip": 3, "failed": 1})
+	if err := w.store.Restart(t.Context(), w.app.ID, "escrow"); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(w.sync(), map[string]int{"create": 1, "update": 2}) // her membership, and her report's manager
+	w.active("ada", true)
+	w.groupMembers("Engineering", "ada", "bob", "cleo")
+	w.sync(reconciling)
+	w.again()
+}
+
+// A group that a target makes without a word, in the place of one that vanished, is Muster's also when the answer to what follows is
+// lost: it goes with its assignment, and does not stay as one that was there before.
+func TestAnotherGroupIsMustersOwn(t *testing.T) {
+	w := onSQLite(t)
+	w.app.Provisioning.Groups.Actions = []string{"create", "update", "delete"}
+	w.app.Provisioning.Drift.Accounts = "repair"
+	small(w)
+	w.target.Behave(func(b *connectortest.Behaviour) { b.EmptyCreate, b.NoLocation = true, true })
+	w.target.RemoveGroup(w.target.GroupID("Engineering"))
+	w.target.Fail(connectortest.Fault{Method: http.MethodPatch, Path: "Groups", Body: "<html>", Committed: true, Times: -1})
+	w.sync(reconciling)
+	w.target.Heal()
+	w.sync()
+	w.groupMembers("Engineering", "ada", "bob", "cleo")
+	w.app.Assignments[0].Role = "Default Access"
+	w.save()
+	w.sync(func(o *cycle.Options) { o.ApproveHeld = true })
+	if id := w.target.GroupID("Engineering"); id != "" {
+		t.Errorf("the group stays as %s", id)
+	}
+}
+
 // A vanished account that is there again is looked after again, without a second one.
 func TestVanishedAccountIsFoundAgain(t *testing.T) {
 	w := onSQLite(t)

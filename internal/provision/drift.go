@@ -100,9 +100,10 @@ func (o Object) Vanished(app *Application) bool {
 	return (o.Looked && o.Seen == nil || !o.Link.Vanished.IsZero()) && (app.Provisioning.Drift.Accounts == Repair || o.Asked)
 }
 
-// Lost reports whether the linked account has just been found to be gone, and is not to be there again.
-func (o Object) Lost(app *Application) bool {
-	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && o.Link.Enabled && !o.Vanished(app)
+// Lost reports whether the linked account has just been found to be gone: that is to be kept, whatever comes of another in its
+// place.
+func (o Object) Lost() bool {
+	return o.Link != nil && o.Verdict.In && o.Looked && o.Seen == nil && o.Link.Enabled
 }
 
 // staysAway is for an account that is known to be gone: nothing can be sent to it, and whoever took it away may

@@ -35,7 +35,7 @@ func (r *Rejection) Still(in bool, want attr.Set) *Rejection {
 		return nil
 	}
 	left := *r
-	if removes := r.Action == Disable || r.Action == Delete; r.Action != "" && removes == in {
+	if r.Action != "" && r.Keeps() == in {
 		left.Action = ""
 	}
 	left.Wanted = attr.Set{}
@@ -61,6 +61,9 @@ func (r *Rejection) turnsDown(path string, v any) bool {
 
 // KeepsOut reports whether an account that the object is to have was turned down.
 func (r *Rejection) KeepsOut() bool { return r != nil && (r.Action == Create || r.Action == Enable) }
+
+// Keeps reports whether the removal of an account that is not to be was turned down.
+func (r *Rejection) Keeps() bool { return r != nil && (r.Action == Disable || r.Action == Delete) }
 
 // Same reports whether two rejections turn down the same.
 func (r *Rejection) Same(other *Rejection) bool {

@@ -49,11 +49,14 @@ func (tx *Tx) reject(ctx context.Context, appID string, kind directory.Kind, obj
 		rejected_by = excluded.rejected_by, rejected_at = excluded.rejected_at`)
 }
 
-// Turned is what is turned down for one object from now on; an empty rejection is nothing.
+// Turned is what is turned down for one object from now on; an empty rejection is nothing. Back says of a person that they
+// are in scope again whose account was on all the time, because its removal was turned down: also the groups that an undo
+// put them out of are theirs again.
 type Turned struct {
 	Kind     directory.Kind
 	ObjectID string
 	Rejected *provision.Rejection
+	Back     bool
 }
 
 // SetRejections keeps what is turned down for objects, in the place of what was before.
@@ -64,6 +67,12 @@ func (s *Store) SetRejections(ctx context.Context, appID string, list []Turned) 
 	return s.writeAhead(ctx, func(tx *Tx) error {
 		for _, t := range list {
 			if err := tx.reject(ctx, appID, t.Kind, t.ObjectID, t.Rejected); err != nil {
+				return err
+			}
+			if !t.Back {
+				continue
+			}
+			if err := tx.letBack(ctx, appID, t.ObjectID); err != nil {
 				return err
 			}
 		}
