@@ -58,6 +58,9 @@ func printStatus(s *session, a admin.ApplicationStatus) {
 		row("last cycle", "%s, %s, %s", c.Type, c.State, when(c.Started))
 		if p := c.Progress; p != nil {
 			row("", "%s", underWay(p))
+			if p.PausedUntil != nil {
+				row("", "the target asked for a pause until %s", when(*p.PausedUntil))
+			}
 		} else {
 			row("", "%s; %s", did(c.Summary, c.Failed), count(int(c.Requests), "request", "requests"))
 		}

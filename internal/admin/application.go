@@ -402,6 +402,8 @@ type CycleProgress struct {
 	Planned   int     `json:"planned"`    // objects, those that are done among them; 0 while it is reading
 	PerSecond float64 `json:"per_second"` // objects done since the cycle began
 	LeftMS    int64   `json:"left_ms"`    // at that rate; 0 when nothing can be said yet
+	// PausedUntil is when the pause ends that the target asked for, null when it wants none.
+	PausedUntil *time.Time `json:"paused_until"`
 }
 
 // QuarantineStatus is why an application's target is left alone for now.
@@ -481,6 +483,9 @@ func (d *Desk) status(ctx context.Context, app *provision.Application) (Applicat
 				return s, err
 			}
 			s.Cycle.Progress = advance.progress(d.store.Now().Sub(c.Started))
+			if s.Cycle.Progress.PausedUntil, err = d.pausedUntil(ctx, app); err != nil {
+				return s, err
+			}
 		}
 	}
 	secrets, err := d.store.SecretOrigins(ctx, app.ID)

@@ -14,18 +14,27 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
-// credentials opens what is sealed for an application's connection. Secrets are those that a person gave.
-func (d *Desk) credentials(ctx context.Context, app *provision.Application) (*connector.Credentials, map[string]string, error) {
-	c, auth := app.Connection, app.Connection.Auth
+// secrets opens what a person gave and is sealed for an application's connection.
+func (d *Desk) secrets(ctx context.Context, app *provision.Application) (map[string]string, error) {
 	secrets := map[string]string{}
-	for name, optional := range auth.Secrets() {
-		value, err := d.store.Secret(ctx, app.ID, name, c.SecretURL(name))
+	for name, optional := range app.Connection.Auth.Secrets() {
+		value, err := d.store.Secret(ctx, app.ID, name, app.Connection.SecretURL(name))
 		switch {
 		case err == nil:
 			secrets[name] = value
 		case !optional || !errors.Is(err, store.ErrNeedsSecret):
-			return nil, nil, err
+			return nil, err
 		}
+	}
+	return secrets, nil
+}
+
+// credentials opens what is sealed for an application's connection. Secrets are those that a person gave.
+func (d *Desk) credentials(ctx context.Context, app *provision.Application) (*connector.Credentials, map[string]string, error) {
+	c, auth := app.Connection, app.Connection.Auth
+	secrets, err := d.secrets(ctx, app)
+	if err != nil {
+		return nil, nil, err
 	}
 	t, err := gallery.Lookup(app.Template)
 	if err != nil {

@@ -84,3 +84,40 @@ func TestPauseIsTheConnections(t *testing.T) {
 		t.Errorf("%d requests were sent during the pause", n)
 	}
 }
+
+// TestPauseIsWrittenDownAtOnce: a pause that a running cycle waits out is there for whoever looks, and for the next
+// process when this one is killed in the middle of it.
+func TestPauseIsWrittenDownAtOnce(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	o.must(o.apply(connectortest.Token, "  provisioning: {scope: all}\n"))
+	o.users("ada")
+	o.target.Fail(connectortest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"Retry-After": "200"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = o.Sync(ctx, "target", admin.SyncOptions{})
+	}()
+	defer func() { cancel(); <-ended }()
+	told := func() bool {
+		st, err := o.another().Status(t.Context(), "target")
+		o.must(err)
+		c := st.Applications[0].Cycle
+		return c != nil && c.Progress != nil && c.Progress.PausedUntil != nil && time.Until(*c.Progress.PausedUntil) > 2*time.Minute
+	}
+	for until := time.Now().Add(30 * time.Second); !told(); <-time.After(2 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the status does not tell of the pause")
+		}
+	}
+	o.target.Forget()
+	soon, end := context.WithTimeout(t.Context(), time.Second)
+	defer end()
+	if got, err := o.another().Test(soon, "target"); err == nil && got.OK {
+		t.Errorf("the next process: %+v", got)
+	}
+	if n := len(o.target.Log()); n != 0 {
+		t.Errorf("%d requests were sent during the pause", n)
+	}
+}

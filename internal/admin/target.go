@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/cycle"
@@ -97,6 +98,29 @@ func (d *Desk) connection(app *provision.Application, secrets map[string]string)
 		parts = append(parts, app.ID) // one client, several organisations
 	}
 	return d.store.Pseudonym(parts...)
+}
+
+// pausedUntil returns when the pause ends that the target of an application asked for, nil when it wants none. Where
+// the credentials cannot be opened nothing is known.
+func (d *Desk) pausedUntil(ctx context.Context, app *provision.Application) (*time.Time, error) {
+	secrets, err := d.secrets(ctx, app)
+	if err != nil {
+		return nil, nil // a status is told without them, too
+	}
+	connection, err := d.connection(app, secrets)
+	if err != nil {
+		return nil, err
+	}
+	level, ago, err := d.store.Pacing(ctx, connection)
+	if err != nil || level == nil {
+		return nil, err
+	}
+	left := time.Duration(level.PausedMS)*time.Millisecond - ago
+	if left <= 0 {
+		return nil, nil
+	}
+	until := d.store.Now().Add(left)
+	return &until, nil
 }
 
 // silent opens the connector of an application without credentials, for what asks only how the target

@@ -62,11 +62,11 @@ func (l *Limiter) Restore(v Level, ago time.Duration) {
 		return
 	}
 	ago = max(0, ago) // a clock that was set back
-	if pause := min(time.Duration(v.PausedMS)*time.Millisecond, maxPause) - ago; pause > 0 {
-		l.Pause(time.Now().Add(pause))
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if pause := min(time.Duration(v.PausedMS)*time.Millisecond, maxPause) - ago; pause > 0 {
+		l.pause(time.Now().Add(pause))
+	}
 	now := time.Now()
 	for _, b := range l.buckets {
 		left, ok := v.Buckets[b.Name]
@@ -90,6 +90,10 @@ func (l *Limiter) Restore(v Level, ago time.Duration) {
 
 // Used is ready when requests were let go since it was last received from.
 func (l *Limiter) Used() <-chan struct{} { return l.used }
+
+// Rests is ready when the target asked for a pause since it was last received from: one that may be long, during
+// which no request is let go.
+func (l *Limiter) Rests() <-chan struct{} { return l.rests }
 
 // Reconfigure gives the limiter other limits, as an administrator changed them. What is left of a bucket
 // that keeps its name is kept, as far as there is room for it.

@@ -80,6 +80,7 @@ type Limiter struct {
 	granted  int64
 	throttle int64
 	used     chan struct{} // see [Limiter.Used]
+	rests    chan struct{} // see [Limiter.Rests]
 }
 
 // ticket is what a request counts for.
@@ -107,7 +108,7 @@ type waiter struct {
 
 // NewLimiter makes a limiter whose buckets are full.
 func NewLimiter(l Limits) *Limiter {
-	out := &Limiter{id: rand.Text(), limits: l, window: newWindow(l.concurrency(), l.Adaptive), used: make(chan struct{}, 1)}
+	out := &Limiter{id: rand.Text(), limits: l, window: newWindow(l.concurrency(), l.Adaptive), used: make(chan struct{}, 1), rests: make(chan struct{}, 1)}
 	out.buckets = l.tokens(time.Now())
 	return out
 }
@@ -213,8 +214,15 @@ func (l *Limiter) ahead(b *tokens, u Urgency) int {
 func (l *Limiter) Pause(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.pause(until) {
+		notice(l.rests)
+	}
+}
+
+// pause is [Limiter.Pause], and reports whether it changed anything. The lock is held.
+func (l *Limiter) pause(until time.Time) bool {
 	if !until.After(l.paused) {
-		return
+		return false
 	}
 	l.paused = until
 	now := time.Now()
@@ -228,6 +236,15 @@ func (l *Limiter) Pause(until time.Time) {
 		})
 	}
 	l.dispatch(now)
+	return true
+}
+
+// notice makes a channel ready unless nobody has taken notice of the last time yet.
+func notice(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // PausedUntil returns the end of the present pause, or the zero time. What it returns may be kept
@@ -359,10 +376,7 @@ func (l *Limiter) dispatch(now time.Time) {
 				w.learned = l.spend(w.kind, now)
 				l.inFlight++
 				l.granted++
-				select {
-				case l.used <- struct{}{}:
-				default: // nobody has taken notice of the last time yet
-				}
+				notice(l.used)
 				w.answer <- nil
 			}
 		}

@@ -40,35 +40,54 @@ func (e *Engine) Pace(ctx context.Context, t Target) (rest func(), err error) {
 }
 
 // watchPace writes down the level at the first request, and then at every beat with requests since the
-// last. It reports whether there was any.
+// last. A pause that the target asks for is written down at once, since nothing may be sent for as long as it lasts; of
+// several within a beat only the first is. It reports whether there was any request.
 func (e *Engine) watchPace(ctx context.Context, t Target) (used bool) {
-	for {
-		select {
-		case <-ctx.Done():
+	saved := true
+	save := func() { used, saved = true, e.savePace(ctx, t, paceBeat) }
+	for ctx.Err() == nil {
+		if !saved {
+			save()
+		} else {
 			select {
+			case <-ctx.Done():
 			case <-t.Limiter.Used():
-				used = true
-			default:
+				save()
+			case <-t.Limiter.Rests():
+				save()
 			}
-			return used
-		case <-t.Limiter.Used():
-			used = true
-			e.savePace(ctx, t, paceBeat)
 		}
-		beat := time.NewTimer(paceBeat)
-		select {
-		case <-ctx.Done():
-		case <-beat.C:
+		beat, rests := time.NewTimer(paceBeat), t.Limiter.Rests()
+		for over := false; !over; {
+			select {
+			case <-ctx.Done():
+				over = true
+			case <-beat.C:
+				over = true
+			case <-rests:
+				save()
+				rests = nil
+			}
 		}
 		beat.Stop()
 	}
+	select {
+	case <-t.Limiter.Used():
+		return true
+	case <-t.Limiter.Rests():
+		return true
+	default:
+		return used
+	}
 }
 
-// savePace writes down the level. Failing to is no reason to stop: the next beat, or the next cycle, does
-// it again, and the target still has its own say. A process that may only read changes nothing.
-func (e *Engine) savePace(ctx context.Context, t Target, unseen time.Duration) {
+// savePace writes down the level. Failing to is no reason to stop: the next beat does it again, and the target still has its own say. A process that may only read changes nothing. It reports whether
+// there is nothing to do again.
+func (e *Engine) savePace(ctx context.Context, t Target, unseen time.Duration) bool {
 	err := e.Store.SavePacing(ctx, t.Connection, t.Limiter.Level(unseen))
 	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrReadOnly) {
 		e.Log.Warn("what is left of the target's limits was not written down", "error", err)
+		return false
 	}
+	return true
 }
