@@ -92,7 +92,8 @@ func TestPauseIsWrittenDownAtOnce(t *testing.T) {
 	o := open(t)
 	o.must(o.apply(connectortest.Token, "  provisioning: {scope: all}\n"))
 	o.users("ada")
-	o.target.Fail(connectortest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"Retry-After": "200"}})
+	// The answer comes when the request has been written down, and so with nothing else to write.
+	o.target.Fail(connectortest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"Retry-After": "200"}, Delay: 300 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
