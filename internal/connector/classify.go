@@ -27,6 +27,7 @@ const (
 	CodeNoID        = "no_id"        // a create whose answer names no account
 	CodeThrottled   = "throttled"    // 429 past every patience
 	CodeEndpoint    = "endpoint"     // nothing at this address
+	CodeElsewhere   = "elsewhere"    // SCIM, but not the target whose accounts are linked
 	CodeCanceled    = "canceled"     // we stopped waiting
 	CodeUniqueness  = "uniqueness"   // RFC 7644 §3.12
 	CodeNoTarget    = "noTarget"     // RFC 7644 §3.12

@@ -32,6 +32,7 @@ var diagnoses = []struct {
 	{"", CodeTLS, DiagnosisTLS, ""},
 	{"", CodeRedirected, DiagnosisEndpoint, "Enter the address that the endpoint points to, if it is the target's own; Muster sends credentials nowhere else."},
 	{"", CodeEndpoint, DiagnosisEndpoint, "Check the endpoint's path: it is what stands before /Users in the target's documentation."},
+	{"", CodeElsewhere, DiagnosisEndpoint, ""},
 	{NotFound, "", DiagnosisEndpoint, "Check the endpoint's path: it is what stands before /Users in the target's documentation."},
 	{"", CodeMethod, DiagnosisEndpoint, "Check the endpoint's path: it is what stands before /Users in the target's documentation."},
 	{"", CodeNotJSON, DiagnosisNotSCIM, "A web page answers at this address: enter the target's SCIM endpoint, not its console, and look for a proxy that asks to sign in."},

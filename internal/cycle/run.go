@@ -29,6 +29,8 @@ type run struct {
 	sending  context.Context // of requests that change something, see hold.requests
 	restored bool            // first cycle after a restore
 
+	movedFrom string // the endpoint at which accounts were linked, see settleIn
+
 	position int64                   // how far the feed has been read
 	looked   []*store.Work           // what has been decided about
 	began    time.Time               // before anything was read of the target
@@ -173,6 +175,9 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	if err != nil {
 		return nil, err
 	}
+	if err := r.settleIn(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.gather(ctx); err != nil {
 		return nil, err
 	}
@@ -220,7 +225,7 @@ func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*r
 		opts.Reconcile, opts.Undo, opts.UndoObject = plan.Type == Reconcile, plan.Undoes, plan.UndoesObject
 	}
 	r := &run{
-		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored,
+		engine: e, app: app, opts: opts, now: e.Store.Now(), began: e.Store.Now(), position: progress.Watermark, restored: progress.Restored, movedFrom: progress.MovedFrom,
 		walked: map[directory.Kind]bool{}, unlisted: map[directory.Kind]bool{}, claims: map[string]string{}, coming: map[string]bool{}, rows: map[string]*store.Operation{}, making: map[string][]provision.Subject{}, since: map[string]int64{}, few: map[string]bool{}, hurried: map[string]provision.Urgency{},
 	}
 	r.approves = opts.ApproveHeld
@@ -244,6 +249,9 @@ func (e *Engine) newRun(ctx context.Context, app *application, opts Options) (*r
 // pass gathers and applies until there is nothing left to do.
 func (r *run) pass(ctx context.Context) error {
 	if err := r.probe(ctx); err != nil || r.stopped != nil {
+		return err
+	}
+	if err := r.settleIn(ctx); err != nil {
 		return err
 	}
 	if r.opts.ApproveHeld {

@@ -197,6 +197,9 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 		if err == nil && !bytes.Equal(connecting(before), connecting(app)) {
 			err = tx.ProbeSoon(ctx, app.ID)
 		}
+		if err == nil && before.Connection.Endpoint != app.Connection.Endpoint {
+			err = tx.moved(ctx, app.ID, before.Connection.Endpoint, app.Connection.Endpoint)
+		}
 		if err == nil && !bytes.Equal(deciding(before), deciding(app)) {
 			err = tx.due(ctx, app.ID, []dueObject{{"all", dueEverything}}, "the configuration changed")
 		}
@@ -271,6 +274,9 @@ func (tx *Tx) forget(ctx context.Context, id string) error {
 		if _, err := tx.Exec(ctx, "delete from "+table+" where app_id = $1", id); err != nil {
 			return fmt.Errorf("deleting the %s: %w", table, err)
 		}
+	}
+	if err := tx.settled(ctx, id); err != nil {
+		return err
 	}
 	if _, err := tx.Exec(ctx, "update operations set state = 'dropped', want = '{}', detail = '{}', finished_at = $2 where app_id = $1 and finished_at is null", id, tx.now()); err != nil {
 		return fmt.Errorf("dropping the open operations: %w", err)

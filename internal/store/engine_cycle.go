@@ -152,6 +152,9 @@ type Progress struct {
 	Restored   bool // from a backup: the next cycle is a reconcile whose enables and removals are held
 	Quarantine *Quarantine
 	Trouble    *Trouble
+	// MovedFrom is the endpoint at which the accounts were linked, "" while the application has had no other since or
+	// its accounts were seen at the one that it has.
+	MovedFrom  string
 	Running    bool      // there is a cycle that has not ended, of a living process or a dead one
 	Paused     bool      // by an administrator
 	PausedTill time.Time // zero for until somebody resumes
@@ -181,8 +184,9 @@ func (s *Store) Standing(ctx context.Context, appID string) (*Progress, error) {
 		var completed, reconciled, paused, till sql.NullInt64
 		var quarantine, trouble sql.NullString
 		err := tx.QueryRow(ctx, `select watermark, completed_at, reconciled_at, restored, quarantine, trouble, paused_at, paused_until,
-			exists (select 1 from cycles c where c.app_id = a.id and c.state = 'running') from applications a where id = $1`, appID).
-			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &quarantine, &trouble, &paused, &till, &p.Running)
+			exists (select 1 from cycles c where c.app_id = a.id and c.state = 'running'),
+			coalesce((select s.value from settings s where s.name = $2), '') from applications a where id = $1`, appID, movedSetting+appID).
+			Scan(&p.Watermark, &completed, &reconciled, &p.Restored, &quarantine, &trouble, &paused, &till, &p.Running, &p.MovedFrom)
 		if err != nil {
 			return nil, err
 		}
