@@ -413,3 +413,47 @@ func TestTwoGroupsTwoTransactions(t *testing.T) {
 		w.again()
 	})
 }
+
+// TestGroupsSwitchedOff: whoever switches the provisioning of groups off wants no more of it. What is there stays, also
+// of a group that is deleted meanwhile, until it is switched on again; unassigning a group takes it away.
+func TestGroupsSwitchedOff(t *testing.T) {
+	onEach(t, func(w *world) {
+		small(w)
+		w.group("Old", "ada")
+		w.assign("Old")
+		w.sync()
+		w.app.Provisioning.Groups.Enabled = false
+		w.save()
+		w.target.Forget()
+		w.sync()
+		w.leave("Engineering", "cleo")
+		g, err := w.store.GroupByName(t.Context(), "Old")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.store.DeleteGroup(t.Context(), by, g.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.sync()
+		for _, l := range w.target.Log() {
+			if l.Method != "GET" && strings.HasPrefix(l.Path, "Groups") {
+				t.Errorf("a group was touched while groups are switched off: %s %s", l.Method, l.Path)
+			}
+		}
+		w.groupMembers("Old", "ada")
+		w.app.Provisioning.Groups.Enabled = true
+		w.save()
+		w.sync()
+		w.groupMembers("Engineering", "ada", "bob")
+		if w.target.GroupID("Old") != "" {
+			t.Error("the group that was deleted while groups were switched off is still there")
+		}
+		w.again()
+		w.app.Assignments = nil
+		w.save()
+		w.sync()
+		if w.target.GroupID("Engineering") != "" {
+			t.Error("the group that was unassigned is still there")
+		}
+	})
+}

@@ -248,6 +248,11 @@ func decideLeaver(app *Application, o Object, op *Operation) {
 	key, policy, why := leaverPolicy(app, o)
 	cause := o.Verdict.Cause
 	if o.Kind == directory.KindGroup {
+		// A switch is no request to delete what cannot be brought back.
+		if !app.Provisioning.Groups.Enabled {
+			op.set(Skip, NotAllowed, why+"; the group stays as it is at the target while groups are not provisioned")
+			return
+		}
 		decideLeavingGroup(o, op, policy, key)
 		return
 	}
