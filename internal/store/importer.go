@@ -173,6 +173,19 @@ type importer struct {
 	dangling map[string]int    // what points nowhere: what it is → how often
 	bosses   []boss            // who named whom
 	vacated  map[refKey]string // userNames that somebody gave up in this input
+	taken    map[foreign]*takenOver
+}
+
+// foreign is somebody or something that another source brought, and this input names as its own.
+type foreign struct {
+	kind       directory.Kind
+	from, name string
+}
+
+// takenOver counts what was taken over from a source.
+type takenOver struct {
+	n     int
+	first string
 }
 
 // boss is a manager whom a person's record named by userName.
@@ -212,6 +225,7 @@ type outcome struct {
 	bosses     []boss
 	vacated    []string
 	warnings   []string
+	taken      []foreign
 }
 
 // records reads the input to its end, or to where it can be read no further.
@@ -336,6 +350,9 @@ func (im *importer) slice(ctx context.Context, records []source.Record, final bo
 	}
 	for _, w := range out.warnings {
 		im.warn(w)
+	}
+	for _, t := range out.taken {
+		im.take(t)
 	}
 	for _, g := range out.groups {
 		im.groups = append(im.groups, im.shrink(g))

@@ -1,12 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/directory"
 )
 
 // finish does what can be done only when all records are in.
@@ -21,7 +26,36 @@ func (im *importer) finish(ctx context.Context) error {
 			im.warn(fmt.Sprintf("%d %s are named that are neither in this input nor in the directory", n, what))
 		}
 	}
+	im.tellTaken()
 	return nil
+}
+
+// take counts somebody or something that was another source's.
+func (im *importer) take(t foreign) {
+	if im.taken == nil {
+		im.taken = map[foreign]*takenOver{}
+	}
+	of := foreign{kind: t.kind, from: t.from}
+	if im.taken[of] == nil {
+		im.taken[of] = &takenOver{first: t.name}
+	}
+	im.taken[of].n++
+}
+
+// tellTaken warns of what was another source's: two sources that take turns with a group make people leave and return, and
+// a full import deactivates whom its source brought last.
+func (im *importer) tellTaken() {
+	to := im.opts.Source
+	for _, of := range slices.SortedFunc(maps.Keys(im.taken), func(a, b foreign) int {
+		return cmp.Or(strings.Compare(string(b.kind), string(a.kind)), strings.Compare(a.from, b.from))
+	}) {
+		switch t := im.taken[of]; of.kind {
+		case directory.KindUser:
+			im.warn(fmt.Sprintf("people whom source %s brought and who are %s's from now on: %d, first %s; a full import of %s that lacks them deactivates them", of.from, to, t.n, t.first, to))
+		case directory.KindGroup:
+			im.warn(fmt.Sprintf("groups of source %s that are %s's from now on: %d, first %s; an input that names their members replaces them, so let one source have each group", of.from, to, t.n, t.first))
+		}
+	}
 }
 
 // waiting warns of people whose manager the directory does not have: they get the manager when somebody

@@ -211,6 +211,9 @@ func (im *importer) team(known knownGroups, out *outcome, rec source.Record) (*g
 	} else if changed || after.Source != im.opts.Source {
 		status = updated
 	}
+	if from := after.Source; status != created && from != "" && from != im.opts.Source {
+		out.taken = append(out.taken, foreign{directory.KindGroup, from, after.DisplayName})
+	}
 	after.Source = im.opts.Source
 	g.Group, g.parted = after, nil
 	known.id[g.ID] = g

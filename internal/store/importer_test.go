@@ -676,3 +676,27 @@ func TestImportEndedEarlyIsAudited(t *testing.T) {
 		t.Errorf("the audit log says %v of 1,000 people who came in", got)
 	}
 }
+
+// TestTakenOver: an import tells that it takes over what another source brought. Silently, two sources that know a group by
+// one name would each make the other's people leave.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		here := []source.Record{named("ada"), named("bob"), team("All", []source.MemberRef{{UserName: "ada"}, {UserName: "bob"}})}
+		there := []source.Record{named("ADA"), named("eve"), team("All", []source.MemberRef{{UserName: "eve"}})}
+		if r := bring(t, s, rows{list: here}, store.ImportOptions{Source: "a"}, "3/0/0/0/0"); len(r.Warnings) != 0 {
+			t.Errorf("the first import warns: %q", r.Warnings)
+		}
+		r := bring(t, s, rows{list: there}, store.ImportOptions{Source: "b"}, "1/2/0/0/0")
+		want := []string{
+			"people whom source a brought and who are b's from now on: 1, first ADA; a full import of b that lacks them deactivates them",
+			"groups of source a that are b's from now on: 1, first All; an input that names their members replaces them, so let one source have each group",
+		}
+		if diff := cmp.Diff(want, r.Warnings); diff != "" {
+			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+		if r := bring(t, s, rows{list: there}, store.ImportOptions{Source: "b"}, "0/0/3/0/0"); len(r.Warnings) != 0 {
+			t.Errorf("the same again warns: %q", r.Warnings)
+		}
+	})
+}

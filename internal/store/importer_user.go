@@ -60,13 +60,16 @@ func (im *importer) people(ctx context.Context, tx *Tx, out *outcome, records []
 	return nil
 }
 
-// tellMoves notes whom a person named as manager, and the name that a person gave up.
+// tellMoves notes whom a person named as manager, the name that a person gave up, and the source that a person was of.
 func (b *batch) tellMoves(a *arrival) {
 	if a.err != nil {
 		return
 	}
 	if before := directory.Key(a.before.UserName); a.rename && before != "" && before != directory.Key(a.u.UserName) {
 		b.out.vacated = append(b.out.vacated, before)
+	}
+	if from := a.before.Source; from != "" && from != a.u.Source {
+		b.out.taken = append(b.out.taken, foreign{directory.KindUser, from, a.u.UserName})
 	}
 	if m := a.rec.Manager; m != nil && !a.rec.ManagerByRef && directory.Key(*m) != "" {
 		b.out.bosses = append(b.out.bosses, boss{row: a.rec.Line, id: uuid.MustParse(a.u.ID), name: keyOf(directory.Key(*m)), same: a.status == unchanged})
