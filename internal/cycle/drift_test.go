@@ -162,6 +162,10 @@ func TestExtraMembers(t *testing.T) {
 			t.Errorf("%d members, want 5: only reported", n)
 		}
 		w.expectDrift("extra_member Engineering dora reported", "extra_member Engineering stranger reported", "stranger stranger reported")
+		w.app.Provisioning.Drift.Members = "ignore"
+		w.save()
+		w.sync(reconcile)
+		w.expectDrift("stranger stranger reported")
 	})
 }
 

@@ -60,12 +60,15 @@ func MemberDrift(app *Application, origin Origin) (extra, missing string) {
 
 // noteMembers takes in what was found of a group's members. Who is only reported needs nothing sent.
 func noteMembers(o Object, op *Operation) {
-	if len(o.Drift) == 0 {
+	known := len(op.Drift)
+	for _, d := range o.Drift {
+		op.differs(d)
+	}
+	if len(op.Drift) == known {
 		return
 	}
-	op.Drift = append(op.Drift, o.Drift...)
 	counts := map[DriftKind]int{}
-	for _, d := range o.Drift {
+	for _, d := range op.Drift[known:] {
 		counts[d.Kind]++
 	}
 	var parts []string
