@@ -39,6 +39,9 @@ func printRun(s *session, r admin.Run) {
 	if r.Summary.Writes() > 0 {
 		s.note("to take it back: muster undo %s --cycle %s", r.Application, r.CycleID)
 	}
+	if r.Incomplete != "" {
+		s.say("%s %s", s.yellow("incomplete:"), plain(r.Incomplete))
+	}
 	if r.Failed > 0 {
 		s.say("%s", s.red(count(r.Failed, "object", "objects")+" failed; the log says what to do about each"))
 		s.note("next: muster logs --cycle %s --status failure", r.CycleID)

@@ -266,6 +266,7 @@ type Run struct {
 	Failed      int     `json:"failed"`
 	Requests    int64   `json:"requests"` // every HTTP request, reads and repeats too; 0 where a cycle that ran already did it among others
 	DurationMS  int64   `json:"duration_ms"`
+	Incomplete  string  `json:"incomplete,omitempty"` // of a reconcile that the target did not list everything to: what was not looked at, and why
 }
 
 // Exit is the exit status of a command that ran the cycle.
@@ -319,6 +320,9 @@ func (d *Desk) ran(ctx context.Context, app *provision.Application, o cycle.Opti
 	run := Run{
 		Application: app.Name, Cycle: c.Type, CycleID: c.ID, Summary: summaryOf(report.Summary), Failed: report.Failed,
 		Requests: c.Requests, DurationMS: c.Finished.Sub(c.Started).Milliseconds(),
+	}
+	if report.Stopped == nil {
+		run.Incomplete = c.Error
 	}
 	entry := store.Entry{Action: "sync", Type: "application", Object: app.ID, Name: app.Name, After: map[string]any{"cycle": c.ID, "type": c.Type}}
 	if o.ApproveHeld {
