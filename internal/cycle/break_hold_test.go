@@ -333,6 +333,35 @@ func TestPlanWithHeldApproved(t *testing.T) {
 	w.again()
 }
 
+// A plan counts and shows what the cycle after it holds: not whoever has come back while their removal waited.
+func TestPlanWithoutWhoCameBack(t *testing.T) {
+	onEach(t, func(w *world) {
+		names := crowd(w, 20)
+		w.off(names[:6]...)
+		w.expect(w.sync(), map[string]int{"held": 6})
+		w.set(names[0], "active", true)
+		w.set(names[1], "active", true)
+		w.off(names[6])
+		app, _ := w.store.Application(t.Context(), "target")
+		plan, err := w.engine.Plan(t.Context(), app, cycle.Options{ByHand: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.counts(plan.Summary, map[string]int{"disable": 5, "held": 5, "skip": 2})
+		w.expect(w.sync(), map[string]int{"held": 5, "skip": 2})
+
+		// With two more of them back the newcomer among the leavers is one of too few to be held.
+		w.set(names[2], "active", true)
+		w.set(names[3], "active", true)
+		w.off(names[7])
+		if plan, err = w.engine.Plan(t.Context(), app, cycle.Options{ByHand: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.counts(plan.Summary, map[string]int{"disable": 4, "held": 3, "skip": 2})
+		w.expect(w.sync(), map[string]int{"disable": 1, "held": 3, "skip": 2})
+	})
+}
+
 // After a restore whatever would switch somebody on or off waits.
 func TestHeldAfterPolicyChanges(t *testing.T) {
 	w := onSQLite(t)

@@ -60,7 +60,11 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 				row.Approved = true // and the approval stays until this is done
 			case open.State == store.Approved && row != nil && slices.ContainsFunc(row.Remove, func(m provision.Subject) bool { return hasSubject(open.Remove, m) }):
 				approved = append(approved, open.Remove...)
-			case !r.preview:
+			case r.preview:
+				if open.State == store.Held {
+					r.obsolete[open.ID] = heldBefore{c.Kind, open.Action}
+				}
+			default:
 				replaced = append(replaced, open.ID)
 			}
 		}
@@ -114,6 +118,13 @@ func (r *run) plan(ctx context.Context, work []*candidate) error {
 		}
 	}
 	return nil
+}
+
+// heldBefore is an operation that waits for a person and that a plan finds to be due no more: the cycle that runs the
+// plan drops it, and the plan itself does not count it or show it.
+type heldBefore struct {
+	kind   directory.Kind
+	action provision.Action
 }
 
 // nameBefore adds the names of those whom references named before, who are shown beside those whom they name now.
@@ -356,6 +367,14 @@ func (r *run) guard(ctx context.Context) error {
 	accounts, updates, groups, err := s.Tally(ctx, r.app.ID, r.cycle.ID, since)
 	if err != nil {
 		return err
+	}
+	for _, o := range r.obsolete {
+		switch {
+		case o.action == provision.Disable || o.action == provision.Delete:
+			accounts.Proposed--
+		case o.kind == directory.KindUser && o.action == provision.Update:
+			updates.Proposed--
+		}
 	}
 	hold := func(how func(ctx context.Context, cycleID, why string) (int, error), why string) error {
 		clear(r.rows) // what is held is not what was planned: it is read back

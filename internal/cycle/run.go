@@ -22,9 +22,10 @@ type run struct {
 	app      *application
 	opts     Options
 	cycle    *store.Cycle
-	holder   string // of the lease
-	approves bool   // what is planned now is let through: whoever said so saw that it is due
-	preview  bool   // a plan is made and nothing is sent
+	holder   string                // of the lease
+	approves bool                  // what is planned now is let through: whoever said so saw that it is due
+	preview  bool                  // a plan is made and nothing is sent
+	obsolete map[string]heldBefore // of a plan: what is held and no longer due, by the operation's id
 	now      time.Time
 	sending  context.Context // of requests that change something, see hold.requests
 	restored bool            // first cycle after a restore
@@ -167,7 +168,7 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 	if err != nil {
 		return nil, err
 	}
-	r.preview = true
+	r.preview, r.obsolete = true, map[string]heldBefore{}
 	ctx, span := r.traced(ctx, "plan")
 	defer func() { r.endTrace(span, failed) }()
 	rest, err := e.Pace(ctx, r.app.target)
@@ -182,7 +183,7 @@ func (e *Engine) Plan(ctx context.Context, app *provision.Application, opts Opti
 		return nil, err
 	}
 	if opts.Undo == "" {
-		if err := e.Store.CopyHeld(ctx, app.ID, r.cycle.ID); err != nil {
+		if err := e.Store.CopyHeld(ctx, app.ID, r.cycle.ID, func(id string) bool { _, over := r.obsolete[id]; return over }); err != nil {
 			return nil, err
 		}
 	}

@@ -134,9 +134,10 @@ func (s *Store) HeldPage(ctx context.Context, appID, after string, limit int) ([
 }
 
 // CopyHeld puts what is held in an application into a plan, so that the plan shows everything that
-// is due.
-func (s *Store) CopyHeld(ctx context.Context, appID, planID string) error {
+// is due; obsolete names, by their ids, operations that are not any more.
+func (s *Store) CopyHeld(ctx context.Context, appID, planID string, obsolete func(id string) bool) error {
 	held, err := s.HeldOperations(ctx, appID)
+	held = slices.DeleteFunc(held, func(o *Operation) bool { return obsolete(o.ID) })
 	if err != nil || len(held) == 0 {
 		return err
 	}
