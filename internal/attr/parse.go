@@ -10,15 +10,22 @@ import (
 // are made of it is several times as fast, and every person is read for each look at them; a text with
 // anything else, or with a mistake, is left to that package. The object keeps nothing of the text.
 func ParseJSON(text string) (map[string]any, error) {
+	return parse[map[string]any](text)
+}
+
+// ParseValue is [ParseJSON] for any value.
+func ParseValue(text string) (any, error) { return parse[any](text) }
+
+func parse[T any](text string) (T, error) {
 	p := parser{text: text}
 	if v, ok := p.value(0); ok && p.next() == 0 && p.at == len(text) {
-		if object, ok := v.(map[string]any); ok {
-			return object, nil
+		if v, ok := v.(T); ok {
+			return v, nil
 		}
 	}
-	var object map[string]any
-	err := json.Unmarshal([]byte(text), &object)
-	return object, err
+	var v T
+	err := json.Unmarshal([]byte(text), &v)
+	return v, err
 }
 
 // parser reads values of which it is sure. Whatever else it meets ends it.
@@ -70,7 +77,21 @@ func (p *parser) value(depth int) (any, bool) {
 	case 'n':
 		return nil, p.word("null")
 	}
-	return nil, false
+	return p.number()
+}
+
+// number reads a whole number that is exact in whatever way it is read.
+func (p *parser) number() (any, bool) {
+	const exact = 15 // digits
+	start, n := p.at, 0.0
+	for ; p.at < len(p.text) && p.text[p.at] >= '0' && p.text[p.at] <= '9'; p.at++ {
+		n = n*10 + float64(p.text[p.at]-'0')
+	}
+	digits := p.at - start
+	if digits == 0 || digits > exact || digits > 1 && p.text[start] == '0' {
+		return nil, false
+	}
+	return n, true // a fraction or an exponent is nothing that may follow
 }
 
 func (p *parser) object(depth int) (any, bool) {
@@ -119,16 +140,27 @@ func (p *parser) word(w string) bool {
 	return ok
 }
 
-// string reads a text that stands as it is: without escapes, and in UTF-8.
+// string reads a text. One that does not stand as it is, for its escapes or what is no UTF-8 in it, is left to
+// package json.
 func (p *parser) string() (string, bool) {
 	rest := p.text[p.at+1:]
-	for i := range len(rest) {
+	plain := true
+	for i := 0; i < len(rest); i++ {
 		switch c := rest[i]; {
 		case c == '"':
-			p.at += i + 2
-			// A copy: whoever keeps a name does not keep all that was read with it.
-			return strings.Clone(rest[:i]), utf8.ValidString(rest[:i])
-		case c == '\\', c < ' ':
+			quoted := p.text[p.at : p.at+i+2]
+			p.at += len(quoted)
+			if plain && utf8.ValidString(rest[:i]) {
+				// A copy: whoever keeps a name does not keep all that was read with it.
+				return strings.Clone(rest[:i]), true
+			}
+			var text string
+			err := json.Unmarshal([]byte(quoted), &text)
+			return text, err == nil
+		case c == '\\':
+			plain = false
+			i++
+		case c < ' ':
 			return "", false
 		}
 	}

@@ -16,12 +16,19 @@ func sameParsed(t *testing.T, text string) {
 	if (err == nil) != (wrong == nil) || err == nil && !reflect.DeepEqual(got, want) {
 		t.Errorf("%q becomes %#v, %v; want %#v, %v", text, got, err, want, wrong)
 	}
+	var any any
+	wrong = json.Unmarshal([]byte(text), &any)
+	if got, err := ParseValue(text); (err == nil) != (wrong == nil) || err == nil && !reflect.DeepEqual(got, any) {
+		t.Errorf("%q becomes %#v, %v as any value; want %#v, %v", text, got, err, any, wrong)
+	}
 }
 
 var parsed = []string{
 	`{}`, ` { } `, `null`, ``, ` `, `[]`, `"x"`, `true`, `{"a":}`, `{"a"}`, `{"a":1,}`, `{,}`, `{"a":true,}`, `{"a":[true,]}`, `{"a":[,]}`, `{"a":tru}`, `{"a":nullx}`,
 	`{"a":"b"} x`, `{"a":"b"}{}`, "{\"a\":\"b\"}\x00", "{\"a\":\"b\x00\"}", "{\"a\":\"b\xff\"}", "{\"\xff\":null}", `{"a":"Jürgen \u00fc \"x\" \ud800"}`, `{"a":"Jürgen","ü":"日本"}`,
 	`{"a":1,"b":-0,"c":1e300,"d":1e999,"e":01}`, `{"a":"1","a":{"b":[]},"a":{"c":null}}`, `{"a":{"b":{"c":[[],{},[true,false,null,"x"]]}}}`,
+	`{"n":[0,7,10,007,-7,1.5,1e2,123456789012345,1234567890123456,12345678901234567890]}`, `{"n":0}`, `{"n":00}`, `{"n":12x}`, `{"n":999999999999999}`, `12`, `["a",1]`,
+	`{"a":"\"","\u0061":"\\","b":"\ud83d\ude00 \/ \b"}`, `{"a":"\x"}`, `{"a":"\`, `{"a":"\"`, `{"a\n":{"b":"c\t\"d\""}}`, "{\"a\\\x01\":1}", "{\"a\xff\\n\":\"\\\xff\"}",
 	`{"emails":[{"primary":true,"type":"work","value":"ada@example.org"}],"name":{"givenName":"Ada"}}`, "{\r\n\t\"a\" : [ \"b\" , true ] \n}", `{"a`, `{"a":"b`, `{"a":["b"`, `{"a":{"b":true`,
 }
 

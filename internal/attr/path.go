@@ -334,5 +334,6 @@ func put(doc map[string]any, name string, value any) {
 }
 
 func coreURN(urn string) bool {
-	return strings.HasPrefix(strings.ToLower(urn), "urn:ietf:params:scim:schemas:core:2.0")
+	const core = "urn:ietf:params:scim:schemas:core:2.0"
+	return len(urn) >= len(core) && strings.EqualFold(urn[:len(core)], core)
 }

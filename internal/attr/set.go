@@ -3,6 +3,7 @@ package attr
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -46,11 +47,10 @@ func blank(v any) any {
 
 // Clone returns a copy that shares no top-level entries with s; it is never nil.
 func (s Set) Clone() Set {
-	c := make(Set, len(s))
-	for k, v := range s {
-		c[k] = v
+	if s == nil {
+		return Set{}
 	}
-	return c
+	return maps.Clone(s)
 }
 
 // With returns a copy of s with the edits carried out.

@@ -22,6 +22,7 @@ import (
 	"github.com/muster-id/muster/internal/cycle"
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/gallery"
+	"github.com/muster-id/muster/internal/heap"
 	"github.com/muster-id/muster/internal/mapping"
 	"github.com/muster-id/muster/internal/provision"
 	"github.com/muster-id/muster/internal/source"
@@ -52,6 +53,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	heap.AtLeast(heap.Worthwhile) // as the program does
 	status := m.Run()
 	forget()
 	os.Exit(status)

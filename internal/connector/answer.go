@@ -2,7 +2,6 @@ package connector
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -39,8 +38,8 @@ func decode(b []byte) (any, error) {
 	if err := measure(b); err != nil {
 		return nil, err
 	}
-	var v any
-	if err := json.Unmarshal(b, &v); err != nil {
+	v, err := attr.ParseValue(string(b))
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotJSON, err)
 	}
 	return v, nil

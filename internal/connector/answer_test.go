@@ -80,6 +80,23 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
+// FuzzNamed checks that no secret member is missed by the quick look for one, however its name is written.
+func FuzzNamed(f *testing.F) {
+	for _, name := range secretNames {
+		f.Add(`{"a":"b","` + name + `" : "x"}`)
+		f.Add(`{"a":"b","` + strings.ToUpper(name) + `":"x"`)
+	}
+	f.Add("{\"pa\u017fsword\":\"x\",\"to\u212aen\":\"y\"}")
+	f.Add(`""password":"x"`)
+	f.Add(`"token`)
+	f.Add(`"`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if secretMembers.MatchString(text) && !named(text) {
+			t.Errorf("%q has a secret member", text)
+		}
+	})
+}
+
 // FuzzRedact checks that no text, however it is written around a secret, lets the secret through.
 func FuzzRedact(f *testing.F) {
 	f.Add("before ", " after", "xoxp-1-2-3")

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -338,19 +339,15 @@ func (c *Client) attempt(ctx context.Context, r Request, ans *Answer, patience t
 
 // request puts one HTTP request together.
 func (c *Client) request(ctx context.Context, r Request, at *url.URL) (*http.Request, error) {
-	var body *bytes.Reader
+	var body io.Reader = http.NoBody
 	if r.Body != nil {
 		body = bytes.NewReader(r.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, at.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, r.Method, at.String(), body)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		req, err = http.NewRequestWithContext(ctx, r.Method, at.String(), body)
-		if err != nil {
-			return nil, err
-		}
+	if r.Body != nil {
 		kind := r.ContentType
 		if kind == "" {
 			kind = "application/scim+json"

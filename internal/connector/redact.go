@@ -16,16 +16,25 @@ const (
 )
 
 // secretMembers are the members of JSON bodies that are never shown, whoever sent them.
-var secretMembers = regexp.MustCompile(`(?i)"(password|token|access_token|refresh_token|id_token|client_secret|authorization)"\s*:\s*"(?:[^"\\]|\\.)*"?`)
+var (
+	secretNames   = []string{"password", "token", "access_token", "refresh_token", "id_token", "client_secret", "authorization"}
+	secretMembers = regexp.MustCompile(`(?i)"(` + strings.Join(secretNames, "|") + `)"\s*:\s*"(?:[^"\\]|\\.)*"?`)
+)
 
 // named reports whether a text may have one of the secret members: far cheaper than to look for them,
 // and nearly always false.
 func named(s string) bool {
-	s = strings.ToLower(s)
-	for _, word := range []string{"password", "token", "secret", "authorization"} {
-		if strings.Contains(s, word) {
-			return true
+	if strings.Contains(s, "\u017f") || strings.Contains(s, "\u212a") {
+		return true // which are letters s and k to whoever takes no notice of case
+	}
+	for i := strings.IndexByte(s, '"'); i >= 0; {
+		s = s[i+1:]
+		for _, name := range secretNames {
+			if len(s) > len(name) && s[0]|' ' == name[0] && strings.EqualFold(s[:len(name)], name) {
+				return true
+			}
 		}
+		i = strings.IndexByte(s, '"')
 	}
 	return false
 }

@@ -215,12 +215,17 @@ func (r *run) link(w *work, change connector.Change, out connector.Outcome, refs
 	}
 	l.Account = provision.Subject{ID: change.ID, Name: change.Name}
 	l.Origin, l.Rematch, l.Vanished = w.Origin, false, noTime
-	l.Wanted = l.Wanted.Clone()
-	for path, v := range w.Want {
-		if id, ok := v.(string); ok && slices.Contains(w.References, path) && slices.Contains(refs.missing, id) {
-			v = nil // not sent: the difference stays, and is due when the account is there
+	before := l.Wanted
+	l.Wanted = w.Want.Clone()
+	for _, path := range w.References {
+		if id, ok := l.Wanted[path].(string); ok && slices.Contains(refs.missing, id) {
+			l.Wanted[path] = nil // not sent: the difference stays, and is due when the account is there
 		}
-		l.Wanted[path] = v
+	}
+	for path, v := range before {
+		if _, anew := l.Wanted[path]; !anew {
+			l.Wanted[path] = v
+		}
 	}
 	l.Sent = out.Sent
 	if l.Sent == nil {
