@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -287,14 +288,25 @@ func (r *run) succeeded(w *work, change connector.Change, out connector.Outcome,
 	}
 	res.Waits = refs.missing
 	// Two operations that were one share their steps: what is added must not be seen by the other.
-	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "success", Description: exported(w, verified)})
+	op.Steps = append(slices.Clip(op.Steps), provision.Step{Name: "export", Status: "success", Description: exported(w, change, out, verified)})
 	return res
 }
 
-func exported(w *work, verified bool) string {
+// exported tells how the target took an operation, and what was sent otherwise than planned, such as a userName that
+// somebody else turned out to have.
+func exported(w *work, change connector.Change, out connector.Outcome, verified bool) string {
 	text := string(w.Action) + " accepted by the target"
 	if verified {
 		text += ", and shown by it"
+	}
+	for _, path := range slices.Sorted(maps.Keys(out.Sent)) {
+		v := out.Sent[path]
+		if attr.Empty(v) || attr.Equal(v, change.Want[path]) || slices.Contains(w.Hidden, path) {
+			continue
+		}
+		if w.Action == provision.Create || slices.ContainsFunc(change.Edits, func(e attr.Edit) bool { return e.Path == path }) {
+			text += fmt.Sprintf("; %s went out as %v", path, v)
+		}
 	}
 	return text
 }
