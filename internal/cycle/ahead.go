@@ -120,7 +120,8 @@ func (r *run) carryAhead(ctx context.Context, ids []string) error {
 	}
 	d := r.dispatcher()
 	d.taking = len(ids)
-	err := d.fetch(ctx, marked{ids: ids})
+	ready, err := d.read(ctx, ids)
+	err = d.fetch(marked{ids, ready, err})
 	for err == nil && d.stopped == nil && ctx.Err() == nil {
 		if d.dispatch(ctx); d.inflight == 0 {
 			break

@@ -38,6 +38,7 @@ type dispatcher struct {
 	fresh    int  // planned since operations were last taken
 	taking   int  // how many are being marked as applying, 0 for none
 	marks    chan marked
+	unread   []string // taken, and never to be in the queue: the pass ends
 
 	finished   chan finished
 	unrecorded []store.Result
@@ -62,10 +63,11 @@ type work struct {
 	kept     map[string]string // of the members it removes
 }
 
-// marked are operations that have been marked as applying.
+// marked are operations that have been marked as applying, and what is needed to carry them out.
 type marked struct {
-	ids []string
-	err error
+	ids  []string
+	work []*work
+	err  error
 }
 
 // finished is what a worker sends back.
@@ -105,10 +107,9 @@ func (d *dispatcher) end(ctx context.Context, err error) error {
 	if d.recording {
 		err = cmp.Or(err, <-d.recorded)
 	}
-	var unread []string // taken and not even read
 	if d.taking > 0 {
 		t := <-d.marks
-		if unread = t.ids; ctx.Err() == nil {
+		if d.unread = t.ids; ctx.Err() == nil {
 			err = cmp.Or(err, t.err)
 		}
 	}
@@ -120,7 +121,7 @@ func (d *dispatcher) end(ctx context.Context, err error) error {
 	if rerr := d.record(end, d.unrecorded); err == nil {
 		err = rerr
 	}
-	ids := unread
+	ids := d.unread
 	for _, w := range d.queue {
 		ids = append(ids, w.ID)
 	}
@@ -142,10 +143,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 		}
 		if limit > 0 && d.taking == 0 {
 			d.taking, d.fresh = limit, 0
-			go func() {
-				ids, err := d.engine.Store.TakeOperations(ctx, d.cycle.ID, limit)
-				d.marks <- marked{ids, err}
-			}()
+			go func() { d.marks <- d.mark(ctx, limit) }()
 		}
 		d.dispatch(ctx)
 		if d.recordDue() {
@@ -175,7 +173,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 				d.take1(<-d.finished)
 			}
 		case t := <-d.marks:
-			if err := d.fetch(ctx, t); err != nil {
+			if err := d.fetch(t); err != nil {
 				return err
 			}
 		case err := <-d.recorded:
@@ -220,7 +218,7 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	}
 	if d.taking > 0 {
 		// What is planned now must not be taken before the guard has weighed it.
-		if err := d.fetch(ctx, <-d.marks); err != nil {
+		if err := d.fetch(<-d.marks); err != nil {
 			return err
 		}
 	}
@@ -247,17 +245,44 @@ func (d *dispatcher) gatherMore(ctx context.Context) error {
 	return d.requestsDecided(ctx)
 }
 
+// mark has the most urgent operations marked as applying, and reads what is needed to carry them out. It runs beside the
+// loop, which plans nothing meanwhile: the rows that are remembered are its own.
+func (d *dispatcher) mark(ctx context.Context, limit int) (t marked) {
+	if t.ids, t.err = d.engine.Store.TakeOperations(ctx, d.cycle.ID, limit); t.err == nil {
+		t.work, t.err = d.read(ctx, t.ids)
+	}
+	return t
+}
+
 // fetch moves operations into the queue that were durably marked as applying.
-func (d *dispatcher) fetch(ctx context.Context, t marked) error {
+func (d *dispatcher) fetch(t marked) error {
 	// What was planned while they were taken is still to be taken.
 	d.empty = len(t.ids) < d.taking && d.fresh == 0
 	d.taking = 0
-	if t.err != nil || len(t.ids) == 0 {
+	if t.err != nil {
+		d.unread = t.ids
 		return t.err
 	}
-	ops, err := d.remembered(ctx, t.ids)
+	for _, w := range t.work {
+		if w.Kind == directory.KindUser {
+			d.rank[w.Source.ID] = w.Rank
+		}
+		d.noteFrees(w.Operation)
+		d.noteJoins(w.Operation, 1)
+		d.queue = append(d.queue, w)
+	}
+	d.sort()
+	return nil
+}
+
+// read puts together what is needed to carry out operations.
+func (d *dispatcher) read(ctx context.Context, ids []string) ([]*work, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	ops, err := d.remembered(ctx, ids)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	objects := map[directory.Kind][]string{}
 	var all, people []string
@@ -272,18 +297,19 @@ func (d *dispatcher) fetch(ctx context.Context, t marked) error {
 	links := map[directory.Kind]map[string]*store.Link{}
 	for kind, ids := range objects {
 		if links[kind], err = d.engine.Store.Links(ctx, d.app.ID, kind, ids); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	escrow, err := d.engine.Store.EscrowsOf(ctx, d.app.ID, all)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	accounts, err := d.engine.Store.AccountsOf(ctx, d.app.ID, people)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, o := range ops {
+	ready := make([]*work, len(ops))
+	for at, o := range ops {
 		w := &work{Operation: o, link: links[o.Kind][o.Source.ID], escrow: escrow[o.Source.ID], accounts: accounts}
 		if len(o.Remove) > 0 {
 			ids := make([]string, len(o.Remove))
@@ -291,18 +317,12 @@ func (d *dispatcher) fetch(ctx context.Context, t marked) error {
 				ids[i] = m.ID
 			}
 			if w.kept, err = d.engine.Store.MemberAccounts(ctx, d.app.ID, o.Source.ID, ids); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		if o.Kind == directory.KindUser {
-			d.rank[o.Source.ID] = o.Rank
-		}
-		d.noteFrees(o)
-		d.noteJoins(o, 1)
-		d.queue = append(d.queue, w)
+		ready[at] = w
 	}
-	d.sort()
-	return nil
+	return ready, nil
 }
 
 // sort puts the most urgent first.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/muster-id/muster/internal/directory"
 	"github.com/muster-id/muster/internal/mapping"
@@ -231,8 +232,12 @@ func (r *run) groups(ctx context.Context, work map[string][]string) error {
 		if err := r.stored(); err != nil {
 			return err
 		}
-		for _, c := range found {
-			if err := r.members(ctx, c, work[c.Subject.ID]); err != nil {
+		differing, err := r.memberDiffs(ctx, found, work)
+		if err != nil {
+			return err
+		}
+		for i, c := range found {
+			if err := r.members(ctx, c, differing[i]); err != nil {
 				return err
 			}
 			if err := r.memberDrift(ctx, c); err != nil {
@@ -274,27 +279,49 @@ func (r *run) groupFacts(g *directory.Group) mapping.Facts {
 	return mapping.Facts{Group: g, App: r.app.Name, Now: r.now, Rand: r.engine.RandN}
 }
 
-// members fills in how the membership differs from what Muster keeps. A new group and one that is
-// looked at anew are compared whole, otherwise only the members that the feed named.
-func (r *run) members(ctx context.Context, c *candidate, only []string) error {
-	if c.failure != nil || c.Link == nil && !c.Verdict.In {
+// comparing is how many groups' members are compared at a time: each is a question of its own.
+const comparing = 2
+
+// memberDiffs returns how the memberships of groups differ from what Muster keeps, nil where that is not asked. A new group
+// and one that is looked at anew are compared whole, otherwise only the members that the feed named.
+func (r *run) memberDiffs(ctx context.Context, found []*candidate, work map[string][]string) ([]*store.MemberDiff, error) {
+	diffs, failed := make([]*store.MemberDiff, len(found)), make([]error, len(found))
+	turns := make(chan struct{}, comparing)
+	var all sync.WaitGroup
+	for i, c := range found {
+		if c.failure != nil {
+			continue
+		}
+		if c.Link != nil && !c.escrowed {
+			c.only = work[c.Subject.ID] // else a success ends what is in escrow: whoever was refused before must be in it
+		}
+		if !c.Verdict.In || c.only != nil && len(c.only) == 0 {
+			continue // the group itself changed, not its members
+		}
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			diff, err := r.engine.Store.MemberDiff(ctx, r.app.ID, r.cycle.ID, c.Subject.ID, c.only)
+			if diffs[i] = &diff; err != nil {
+				failed[i] = fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
+			}
+		})
+	}
+	all.Wait()
+	return diffs, cmp.Or(failed...)
+}
+
+// members fills in how the membership differs from what Muster keeps.
+func (r *run) members(ctx context.Context, c *candidate, diff *store.MemberDiff) (err error) {
+	if c.failure != nil {
 		return nil
 	}
-	if c.Link == nil || c.escrowed {
-		only = nil // a success ends what is in escrow: whoever was refused before must be in it
-	}
-	c.only = only
-	if !c.Verdict.In {
-		kept, err := r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
-		c.Members.Remove = kept
+	if c.Link != nil && !c.Verdict.In {
+		c.Members.Remove, err = r.engine.Store.KeptMembers(ctx, r.app.ID, c.Subject.ID)
 		return err
 	}
-	if only != nil && len(only) == 0 {
-		return nil // the group itself changed, not its members
-	}
-	diff, err := r.engine.Store.MemberDiff(ctx, r.app.ID, r.cycle.ID, c.Subject.ID, only)
-	if err != nil {
-		return fmt.Errorf("compare the members of %s: %w", c.Subject.Name, err)
+	if diff == nil {
+		return nil
 	}
 	c.Members = provision.Members{Add: diff.Add, Remove: diff.Remove}
 	if c.Link != nil {
@@ -303,7 +330,7 @@ func (r *run) members(ctx context.Context, c *candidate, only []string) error {
 		}
 	}
 	if c.Vanished(&r.app.Application) {
-		if c.Members, err = r.anew(ctx, c, diff); err != nil {
+		if c.Members, err = r.anew(ctx, c, *diff); err != nil {
 			return err
 		}
 	}
