@@ -245,7 +245,7 @@ func (d *Desk) Authorize(ctx context.Context, name, redirect, code, verifier str
 	if err := d.keepToken(ctx, d.by, app, t); err != nil {
 		return err
 	}
-	if err := d.store.Write(ctx, func(tx *store.Tx) error { return tx.ProbeSoon(ctx, app.ID) }); err != nil {
+	if err := d.store.Write(ctx, func(tx *store.Tx) error { return tx.Reconnected(ctx, app.ID) }); err != nil {
 		return err
 	}
 	d.mu.Lock()

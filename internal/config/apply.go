@@ -110,7 +110,7 @@ func (s *step) write(ctx context.Context, tx *store.Tx, by store.Actor) error {
 		}
 	}
 	if len(s.secrets) > 0 {
-		return tx.ProbeSoon(ctx, s.app.ID)
+		return tx.Reconnected(ctx, s.app.ID)
 	}
 	return nil
 }

@@ -305,6 +305,46 @@ func TestMendedConnection(t *testing.T) {
 	})
 }
 
+// TestOtherConnectionDoubtsLinks: linked accounts have to be seen again where another token or endpoint may lead to another
+// target, and not after anything else.
+func TestOtherConnectionDoubtsLinks(t *testing.T) {
+	t.Parallel()
+	storetest.ForEach(t, func(t *testing.T, s *store.Store) {
+		text := func(host, token, more string) string {
+			return "applications:\n  - name: a\n    template: scim2\n    connection: {endpoint: 'https://" + host + ".example.org/', auth: {token: " + token + "}}\n    provisioning: {scope: all" + more + "}\n"
+		}
+		apply(t, s, text("a", "one", ""))
+		app, err := s.Application(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		doubted := func(next, want string) {
+			t.Helper()
+			apply(t, s, next)
+			if got, err := s.Standing(t.Context(), app.ID); err != nil || got.MovedFrom != want {
+				t.Errorf("after %s: %q, %v; want %q", next, got.MovedFrom, err, want)
+			}
+		}
+		doubted(text("b", "two", ""), "") // nobody is linked
+		if err := s.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(t.Context(), `insert into links (app_id, type, object_id, object_name, account_id, account_name, origin, enabled, wanted, sent, answered, created_at, modified_at)
+				values ($1, 'user', 'u', 'ada', '1', 'ada', 'created', $2, '{}', '{}', '{}', 1, 1)`, app.ID, true)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		doubted(text("b", "two", ", interval: 1h"), "")
+		doubted(text("c", "two", ""), "https://b.example.org/")
+		doubted(text("b", "two", ""), store.OtherCredentials) // they go nowhere that they were not entered for
+		doubted(text("b", "three", ""), store.OtherCredentials)
+		doubted(text("b", "three", ", interval: 1h"), store.OtherCredentials)
+		if err := s.Settled(t.Context(), app.ID); err != nil {
+			t.Fatal(err)
+		}
+		doubted(text("b", "three", ""), "")
+	})
+}
+
 // TestExport: what is exported applies as a no-op, whatever people and groups are called.
 func TestExport(t *testing.T) {
 	t.Parallel()

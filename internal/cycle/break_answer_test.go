@@ -162,6 +162,11 @@ func TestSameNamesAndAliases(t *testing.T) {
 	}
 	w.active("dora", true)
 	w.active("emil", true)
+	// Who says so removes it at the target, and the other one has an account of their own.
+	w.target.RemoveUser(w.target.UserID("ada"))
+	w.sync()
+	w.active("ada", true)
+	w.again()
 }
 
 // Restarting any part of what is known does nothing that was not due.

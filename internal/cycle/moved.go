@@ -10,12 +10,12 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
-// recognised is how many linked accounts are looked at where an endpoint has changed. All of them would be better
+// recognised is how many linked accounts are looked at where an endpoint or the credentials have changed. All of them would be better
 // than some only against a target that is half of another one.
 const recognised = 20
 
-// settleIn makes sure, where the endpoint has changed since accounts were linked, that it is the same target under
-// another address: at another one the ids of the linked accounts are nobody's, or those of strangers, who would be
+// settleIn makes sure, where the endpoint or the credentials have changed since accounts were linked, that the same target
+// is behind them: at another one the ids of the linked accounts are nobody's, or those of strangers, who would be
 // changed and switched off. Accounts that went missing or were renamed on the way are no reason to doubt it.
 func (r *run) settleIn(ctx context.Context) error {
 	if r.movedFrom == "" {
@@ -43,11 +43,15 @@ func (r *run) settleIn(ctx context.Context) error {
 		}
 	}
 	if 2*known < looked {
-		r.rule = "the endpoint has changed"
+		change, back := "the endpoint has changed from "+r.movedFrom, "Put the old endpoint back"
+		if r.movedFrom == store.OtherCredentials {
+			change, back = "the credentials have changed", "Enter credentials of the target that it had"
+		}
+		r.rule = change
 		return &connector.Error{
 			Kind: provision.Unauthorised, Code: connector.CodeElsewhere,
-			Reason: fmt.Sprintf("the endpoint has changed from %s, and what answers at the new one is another target: of %d linked accounts it has %d (%s)", r.movedFrom, looked, known, other),
-			Advice: "Nothing was sent. Put the old endpoint back; or, if it is to be another target, delete this application (its accounts stay as they are) and add it again, so that people are matched with the accounts there.",
+			Reason: fmt.Sprintf("%s, and what answers now is another target: of %d linked accounts it has %d (%s)", change, looked, known, other),
+			Advice: "Nothing was sent. " + back + "; or, if it is to be another target, delete this application (its accounts stay as they are) and add it again, so that people are matched with the accounts there.",
 		}
 	}
 	if r.preview {

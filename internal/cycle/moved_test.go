@@ -2,12 +2,15 @@ package cycle_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muster-id/muster/internal/connector"
 	"github.com/muster-id/muster/internal/connector/connectortest"
 	"github.com/muster-id/muster/internal/cycle"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // TestEndpointOfAnotherTarget: at another target the ids of linked accounts are those of strangers. Whoever enters its
@@ -66,4 +69,48 @@ func TestEndpointOfAnotherTarget(t *testing.T) {
 		}
 		w.again()
 	})
+}
+
+// TestTokenOfAnotherTenant: the same where the token decides whose accounts are behind an address.
+func TestTokenOfAnotherTenant(t *testing.T) {
+	w := onSQLite(t)
+	other, _ := connectortest.Serve(t, connectortest.Behaviour{})
+	for i := range 40 {
+		other.AddUser(map[string]any{"userName": fmt.Sprintf("stranger%d", i), "active": true})
+	}
+	var theirs atomic.Bool
+	w.between(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if theirs.Load() {
+			next = other
+		}
+		next.ServeHTTP(rw, r)
+	})
+	small(w)
+	another := func(tenant bool) {
+		theirs.Store(tenant)
+		if err := w.store.Write(t.Context(), func(tx *store.Tx) error { return tx.Reconnected(t.Context(), w.app.ID) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.set("ada", "active", false)
+	another(true)
+	for range 2 {
+		r, err := w.trySync()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Stopped == nil || r.Stopped.Code != connector.CodeElsewhere || !strings.Contains(r.Stopped.Error(), "credentials") {
+			t.Errorf("stopped by %v", r.Stopped)
+		}
+	}
+	if n := other.Writes(); n != 0 {
+		t.Errorf("the other tenant was sent %d writes", n)
+	}
+	another(false)
+	w.sync()
+	w.active("ada", false)
+	if log := w.requests(func() { w.sync() }); len(log) != 0 {
+		t.Errorf("%d requests once the accounts were seen", len(log))
+	}
+	w.again()
 }

@@ -30,7 +30,7 @@ type run struct {
 	sending  context.Context // of requests that change something, see hold.requests
 	restored bool            // first cycle after a restore
 
-	movedFrom string // the endpoint at which accounts were linked, see settleIn
+	movedFrom string // what accounts were linked at, see settleIn
 
 	position int64                   // how far the feed has been read
 	looked   []*store.Work           // what has been decided about

@@ -90,7 +90,7 @@ func TwoForOne(account string, one, other string) *Problem {
 	return &Problem{
 		Code:           "duplicate_source_entries",
 		Reason:         fmt.Sprintf("both %s and %s match account %s", one, other, account),
-		Recommendation: "Only one of the two can have this account: give the other another e-mail address or userName in the directory, then provision again.",
+		Recommendation: "Only one of the two can have this account: give the other another e-mail address or userName in the directory, then provision again. The account of somebody who was purged from the directory stays theirs: remove it at the target, or rename it there, and this person gets one.",
 	}
 }
 

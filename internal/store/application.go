@@ -195,7 +195,7 @@ func (tx *Tx) SaveApplication(ctx context.Context, by Actor, app *provision.Appl
 			err = tx.endCycle(ctx, app.ID)
 		}
 		if err == nil && !bytes.Equal(connecting(before), connecting(app)) {
-			err = tx.ProbeSoon(ctx, app.ID)
+			err = tx.probeSoon(ctx, app.ID)
 		}
 		if err == nil && before.Connection.Endpoint != app.Connection.Endpoint {
 			err = tx.moved(ctx, app.ID, before.Connection.Endpoint, app.Connection.Endpoint)

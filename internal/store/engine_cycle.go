@@ -152,8 +152,8 @@ type Progress struct {
 	Restored   bool // from a backup: the next cycle is a reconcile whose enables and removals are held
 	Quarantine *Quarantine
 	Trouble    *Trouble
-	// MovedFrom is the endpoint at which the accounts were linked, "" while the application has had no other since or
-	// its accounts were seen at the one that it has.
+	// MovedFrom is the endpoint at which the accounts were linked, or [OtherCredentials]; "" while the application has had no
+	// others since or its accounts were seen with those that it has.
 	MovedFrom  string
 	Running    bool      // there is a cycle that has not ended, of a living process or a dead one
 	Paused     bool      // by an administrator
@@ -234,9 +234,9 @@ func (s *Store) SetQuarantine(ctx context.Context, appID string, q *Quarantine) 
 	return s.Write(ctx, func(tx *Tx) error { return tx.quarantined(ctx, appID, q) })
 }
 
-// ProbeSoon asks for a cycle of an application because somebody has changed what it connects with: what kept it from
+// probeSoon asks for a cycle of an application because somebody has changed what it connects with: what kept it from
 // running is forgotten, and where it is in quarantine its next probe is due. The pauses between probes begin anew.
-func (tx *Tx) ProbeSoon(ctx context.Context, appID string) error {
+func (tx *Tx) probeSoon(ctx context.Context, appID string) error {
 	var text sql.NullString
 	if err := tx.QueryRow(ctx, `select quarantine from applications where id = $1`, appID).Scan(&text); err != nil {
 		return fmt.Errorf("reading the quarantine of an application: %w", err)

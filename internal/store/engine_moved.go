@@ -2,9 +2,13 @@ package store
 
 import "context"
 
-// The setting that says at which endpoint the accounts of an application were linked, while nobody has seen them
-// at the one that it has now.
+// The setting that says at which endpoint the accounts of an application were linked, or [OtherCredentials], while nobody
+// has seen them by what it connects with now.
 const movedSetting = "moved "
+
+// OtherCredentials is [Progress.MovedFrom] where the endpoint is the same, and what is shown to it is not: at many targets the
+// token decides whose accounts are behind an address.
+const OtherCredentials = "other credentials"
 
 // moved notes that the links of an application may mean nothing at its new endpoint: an id is one account here and
 // another's there. A move back to where they were made is none.
@@ -18,6 +22,22 @@ func (tx *Tx) moved(ctx context.Context, appID, from, to string) error {
 	case was != "":
 		return nil
 	}
+	return tx.doubtLinks(ctx, appID, from)
+}
+
+// Reconnected notes that somebody has given an application other credentials: it is tried with them at once, and whether its
+// links are theirs has to be seen. It is not for those that renew themselves.
+func (tx *Tx) Reconnected(ctx context.Context, appID string) error {
+	if err := tx.probeSoon(ctx, appID); err != nil {
+		return err
+	}
+	if was, err := tx.setting(ctx, movedSetting+appID); err != nil || was != "" {
+		return err
+	}
+	return tx.doubtLinks(ctx, appID, OtherCredentials)
+}
+
+func (tx *Tx) doubtLinks(ctx context.Context, appID, from string) error {
 	var linked bool
 	if err := tx.QueryRow(ctx, "select exists (select 1 from links where app_id = $1)", appID).Scan(&linked); err != nil || !linked {
 		return err
@@ -30,8 +50,7 @@ func (tx *Tx) settled(ctx context.Context, appID string) error {
 	return err
 }
 
-// Settled notes that the linked accounts of an application are those at the endpoint that it had until now, see
-// [Progress.MovedFrom].
+// Settled notes that the linked accounts of an application were seen by what it connects with now, see [Progress.MovedFrom].
 func (s *Store) Settled(ctx context.Context, appID string) error {
 	return s.Write(ctx, func(tx *Tx) error { return tx.settled(ctx, appID) })
 }
