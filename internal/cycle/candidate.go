@@ -22,7 +22,6 @@ type candidate struct {
 	adopts   *store.Link        // the link as it is stored with the plan: of an account that matching found, or as the target has just shown it
 	missing  string             // directory id of a manager who has no account
 	waits    bool               // for that manager
-	sent     []attr.Set         // what creates that ended without an answer sent
 	orphan   bool               // out of scope and without a link, but a create may have been carried out
 	only     []string           // of a group: the members that were looked at, nil for all
 }
@@ -79,7 +78,7 @@ func (r *run) want(c *candidate) {
 	for _, o := range c.open {
 		// A create whose account was looked up and then changed, without an answer again, is one still: no link says so yet.
 		if o.State == store.Unknown && (o.Action == provision.Create || c.Link == nil && o.Origin == provision.Created) {
-			c.Resumed, c.sent = true, append(c.sent, o.Want)
+			c.Sent = append(c.Sent, o.Want)
 			// Whoever left before the answer to the create came may have an account all the same.
 			c.orphan = c.Link == nil && !c.Verdict.In
 		}

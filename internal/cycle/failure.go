@@ -291,8 +291,12 @@ func (r *run) lookAndRetry(ctx context.Context, w *work, refs resolved, e *conne
 			Recommendation: "Leave this account to the people who own the target, or unassign the person.",
 		}, true)}
 	}
+	var sent []attr.Set
+	if unknown {
+		sent = []attr.Set{w.Want}
+	}
 	op := provision.Decide(&r.app.Application, provision.Object{
-		Kind: w.Kind, Subject: w.Source, Verdict: provision.Verdict{In: true}, Want: r.withoutCreateOnly(w), Match: m, Resumed: unknown,
+		Kind: w.Kind, Subject: w.Source, Verdict: provision.Verdict{In: true}, Want: r.withoutCreateOnly(w), Match: m, Sent: sent,
 		Members: provision.Members{Add: w.Add}, Now: r.engine.Store.Now(),
 	})
 	op.References, op.Names, op.Hidden, op.Have = w.References, w.Names, w.Hidden, m.Account.Values

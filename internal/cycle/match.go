@@ -52,7 +52,7 @@ func (r *run) match(ctx context.Context, kind directory.Kind, work []*candidate,
 	// First by what an earlier create sent that ended without an answer: the object may have another
 	// name by now, and its account has not.
 	for nth, more := 0, true; more; nth++ {
-		more = slices.ContainsFunc(need, func(c *candidate) bool { return len(c.sent) > nth })
+		more = slices.ContainsFunc(need, func(c *candidate) bool { return len(c.Sent) > nth })
 		for _, path := range order {
 			if err := r.lookUp(ctx, kind, path, need, nth, found); err != nil {
 				return err
@@ -125,9 +125,9 @@ func (r *run) matching(kind directory.Kind) []string {
 // an answer sent, then those that are wanted.
 func (c *candidate) known(nth int) attr.Set {
 	switch {
-	case nth < len(c.sent):
-		return c.sent[nth]
-	case nth == len(c.sent) && !c.orphan:
+	case nth < len(c.Sent):
+		return c.Sent[nth]
+	case nth == len(c.Sent) && !c.orphan:
 		return c.Want
 	}
 	return nil
@@ -405,7 +405,7 @@ func (r *run) claimOrphan(c *candidate, m provision.Match) error {
 	if m.Account == nil {
 		return nil
 	}
-	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: c.sent[len(c.sent)-1]}
+	l := &store.Link{AppID: r.app.ID, Kind: c.Kind, ObjectID: c.Subject.ID, Name: c.Subject.Name, Sent: c.Sent[len(c.Sent)-1]}
 	l.Account, l.Origin, l.Enabled = provision.Subject{ID: m.Account.ID, Name: m.Account.Name}, provision.Created, m.Account.Active
 	l.Wanted, l.Answered = attr.Set{}, m.Account.Values
 	c.take(l)

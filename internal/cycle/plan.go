@@ -287,7 +287,7 @@ func (r *run) decide(ctx context.Context, c *candidate) (*provision.Operation, e
 	program := r.app.program(c.Kind)
 	op.Found, op.References = found, program.References()
 	op.Hidden = r.app.hidden[c.Kind]
-	if c.Match.Account != nil || c.Resumed {
+	if c.Match.Account != nil || len(c.Sent) > 0 {
 		op.Have = c.have()
 	}
 	if id := managerOf(c); id != "" {

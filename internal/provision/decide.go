@@ -30,9 +30,9 @@ type Object struct {
 	Link     *Link
 	Rejected *Rejection // what a person turned down, nil for nothing
 	Match    Match      // without a link
-	// Resumed says that an earlier create of this object ended without an answer: an account found by
-	// matching is then the one that Muster made.
-	Resumed bool
+	// Sent is what earlier creates of this object sent that ended without an answer: an account found by matching is then the
+	// one that Muster made.
+	Sent    []attr.Set
 	Members Members
 	// Seen is the linked account as a reconcile has just read it; with Looked set and Seen nil a
 	// complete reading did not find it.
@@ -130,7 +130,7 @@ func decideNewcomer(o Object, op *Operation) {
 		op.Origin = o.Link.Origin // there again
 	}
 	how := fmt.Sprintf("adopts account %s, which has the same %s", found.Name, o.Match.By)
-	if o.Resumed {
+	if len(o.Sent) > 0 {
 		op.Origin = Created
 		how = fmt.Sprintf("finds account %s of an earlier create that ended without an answer", found.Name)
 	}
@@ -139,7 +139,7 @@ func decideNewcomer(o Object, op *Operation) {
 		have = have.Clone()
 		maps.Copy(have, found.Refers)
 	}
-	op.Edits = adoptionEdits(have, o.Want)
+	op.Edits = adoptionEdits(have, o.Want, o.Sent)
 	switch {
 	case !found.Active:
 		op.set(Enable, Matched, how+" and is deactivated there: it is switched on again")
@@ -156,12 +156,14 @@ func decideNewcomer(o Object, op *Operation) {
 	}
 }
 
-// adoptionEdits compares what is wanted with what an account has that Muster did not make. Names
+// adoptionEdits compares what is wanted with what an account has that Muster did not make, or made by what it sent once. Names
 // and addresses which targets fold to lower case are no difference; everything else is.
-func adoptionEdits(have, want attr.Set) []attr.Edit {
+func adoptionEdits(have, want attr.Set, sent []attr.Set) []attr.Edit {
 	return slices.DeleteFunc(attr.Diff(have, want), func(e attr.Edit) bool {
 		if e.New == nil {
-			return true // the directory knows nothing of it: what somebody entered there stays
+			// The directory knows nothing of it: what somebody entered there stays, and what Muster sent goes.
+			_, mapped := want[e.Path]
+			return !mapped || !slices.ContainsFunc(sent, func(s attr.Set) bool { return !attr.Empty(s[e.Path]) })
 		}
 		p, err := attr.ParsePath(e.Path)
 		foldable := err == nil && (p.Name == "userName" || p.Name == "emails" || p.Name == "phoneNumbers")
