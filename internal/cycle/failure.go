@@ -77,10 +77,7 @@ func (r *run) begun(ctx context.Context, w *work, change connector.Change, out c
 	if f, another := r.mistaken(ctx, w, change, &out, refs); another {
 		return f
 	}
-	change.ID, change.Name = out.Account.ID, out.Account.Name
-	if r.earlier(out.Account) {
-		w.Origin = provision.Adopted
-	}
+	r.answered(w, &change, out.Account)
 	p := problemOf(e)
 	res := r.succeeded(w, change, out, refs, false)
 	state := res.Op.State

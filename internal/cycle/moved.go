@@ -10,8 +10,8 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
-// recognised is how many linked accounts are looked at where an endpoint or the credentials have changed. All of them would be better
-// than some only against a target that is half of another one.
+// recognised is how many linked accounts are looked at where an endpoint or the credentials have changed. All of them would
+// be better than some only against a target that is half of another one.
 const recognised = 20
 
 // settleIn makes sure, where the endpoint or the credentials have changed since accounts were linked, that the same target
@@ -25,14 +25,13 @@ func (r *run) settleIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	looked, known := 0, 0
+	known := 0
 	other := "" // which account is another one there, or is not there: by its id, since this is told to people and logs
 	for _, l := range links {
 		a, err := r.readBack(ctx, l.Kind, l.Account.ID, false, connector.CreateUpdate)
 		if err != nil {
 			return err
 		}
-		looked++
 		switch {
 		case a != nil && r.same(l, a):
 			known++
@@ -42,7 +41,7 @@ func (r *run) settleIn(ctx context.Context) error {
 			other = fmt.Sprintf("the id %s is not there", l.Account.ID)
 		}
 	}
-	if 2*known < looked {
+	if 2*known < len(links) {
 		change, back := "the endpoint has changed from "+r.movedFrom, "Put the old endpoint back"
 		if r.movedFrom == store.OtherCredentials {
 			change, back = "the credentials have changed", "Enter credentials of the target that it had"
@@ -50,7 +49,7 @@ func (r *run) settleIn(ctx context.Context) error {
 		r.rule = change
 		return &connector.Error{
 			Kind: provision.Unauthorised, Code: connector.CodeElsewhere,
-			Reason: fmt.Sprintf("%s, and what answers now is another target: of %d linked accounts it has %d (%s)", change, looked, known, other),
+			Reason: fmt.Sprintf("%s, and what answers now is another target: of %d linked accounts it has %d (%s)", change, len(links), known, other),
 			Advice: "Nothing was sent. " + back + "; or, if it is to be another target, delete this application (its accounts stay as they are) and add it again, so that people are matched with the accounts there.",
 		}
 	}

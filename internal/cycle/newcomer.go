@@ -20,6 +20,14 @@ func (r *run) earlier(a *connector.Account) bool {
 	return !a.Created.IsZero() && r.engine.Store.Now().Sub(a.Created) > longBefore
 }
 
+// answered takes in the account that a create was answered with.
+func (r *run) answered(w *work, change *connector.Change, a *connector.Account) {
+	change.ID, change.Name = a.ID, a.Name
+	if r.earlier(a) {
+		w.Origin = provision.Adopted // it was there already
+	}
+}
+
 // mistaken looks at the account that a create was answered with, and says what becomes of the operation where it is
 // another's: a target that mixes answers up, or shows whoever it likes, would have one person's account changed and switched
 // off with another's. That of somebody whose own account is found is that one; an account that shows none of the person's matching

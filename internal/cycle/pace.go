@@ -81,8 +81,8 @@ func (e *Engine) watchPace(ctx context.Context, t Target) (used bool) {
 	}
 }
 
-// savePace writes down the level. Failing to is no reason to stop: the next beat does it again, and the target still has its own say. A process that may only read changes nothing. It reports whether
-// there is nothing to do again.
+// savePace writes down the level. Failing to is no reason to stop: the next beat does it again, and the target still
+// has its own say. A process that may only read changes nothing. It reports whether there is nothing to do again.
 func (e *Engine) savePace(ctx context.Context, t Target, unseen time.Duration) bool {
 	err := e.Store.SavePacing(ctx, t.Connection, t.Limiter.Level(unseen))
 	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrReadOnly) {

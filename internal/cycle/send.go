@@ -124,10 +124,7 @@ func (r *run) accepted(ctx context.Context, w *work, change connector.Change, ou
 		return f
 	}
 	if out.Account != nil && change.ID == "" {
-		change.ID, change.Name = out.Account.ID, out.Account.Name
-		if r.earlier(out.Account) {
-			w.Origin = provision.Adopted // the target answered with one that was there already
-		}
+		r.answered(w, &change, out.Account)
 	}
 	verified, differs := compare(w.Action, change, out)
 	res := r.succeeded(w, change, out, refs, verified && len(differs) == 0)

@@ -275,12 +275,15 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 	}
 	statements["all"] = append(append(append([]string{}, statements["escrow"]...), statements["watermark"]...), statements["links"]...)
 	return s.Write(ctx, func(tx *Tx) error {
-		if scope == "escrow" {
-			// Only failures are forgotten, not that something is to be done.
-			if _, err := tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason) select app_id, type, object_id, '', $2, 'restarted' from escrow where app_id = $1
-				on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, tx.now()); err != nil {
-				return err
-			}
+		var err error
+		if scope == "escrow" { // only failures are forgotten, not that something is to be done
+			_, err = tx.Exec(ctx, `insert into due (app_id, type, object_id, member_id, due_at, reason) select app_id, type, object_id, '', $2, 'restarted' from escrow where app_id = $1
+				on conflict (app_id, type, object_id, member_id) do update set `+dueAgain, appID, tx.now())
+		} else {
+			err = tx.due(ctx, appID, []dueObject{{"all", dueEverything}}, "restarted")
+		}
+		if err != nil {
+			return err
 		}
 		for _, q := range statements[scope] {
 			if _, err := tx.Exec(ctx, q, appID); err != nil {
@@ -288,11 +291,6 @@ func (s *Store) Restart(ctx context.Context, appID, scope string) error {
 			}
 		}
 		tx.wakes(appID)
-		if scope != "escrow" {
-			if err := tx.due(ctx, appID, []dueObject{{"all", dueEverything}}, "restarted"); err != nil {
-				return err
-			}
-		}
 		if scope == "watermark" || scope == "all" {
 			return tx.NotifyOver(ctx, InQuarantine, appID)
 		}
